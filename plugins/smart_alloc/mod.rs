@@ -1,0 +1,31 @@
+//! The allocator in a Bevy app: frames that follow the app's updates, a tag for every system, frame memory as a
+//! system parameter.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `plugin.rs` | [`SmartAllocPlugin`]: what a game adds |
+//! | `resource.rs` | [`AllocResource`]: the allocator of one world |
+//! | `frames.rs` | when the main world's frames open and close, and the watch that they do (FA102) |
+//! | `sub_apps.rs` | the same for sub-apps, of which the renderer is one |
+//! | `frame_alloc.rs` | [`FrameAlloc`]: frame memory for a system (FA101) |
+//! | `shared.rs` | [`SharedFrameAlloc`]: frame memory for the closures that a system runs in parallel |
+//! | `system_tags/` | charges what a system allocates to that system |
+//!
+//! What must hold: a world has at most one open frame; it opens before the world's first system of an update and
+//! closes after the last; and each world has an allocator of its own, because with pipelined rendering two worlds
+//! are in different frames on the same threads.
+
+mod frame_alloc;
+mod frames;
+mod plugin;
+mod reports;
+mod resource;
+mod shared;
+mod sub_apps;
+mod system_tags;
+
+pub use frame_alloc::FrameAlloc;
+pub use frames::SmartAllocSystems;
+pub use plugin::SmartAllocPlugin;
+pub use resource::AllocResource;
+pub use shared::{SharedFrameAlloc, TaskFrame};
