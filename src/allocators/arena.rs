@@ -1,0 +1,688 @@
+//! The frame memory of one (domain, thread): where chunks come from, and what becomes of them.
+//!
+//! ```text
+//!            carve                     take                 every lease dropped
+//!  regions ---------> chunk in cache <-------> active (top) ------------------> rewound in place
+//!                        ^      ^------------> guard's                  \
+//!                        |                                               \ left, or its frame ended, with leases
+//!                        +------------------- retired <------------------'
+//!                           last lease drops
+//! ```
+//!
+//! The cache is a stack, so the chunk that was used last, and is warm in the CPU's cache, is used next. A chunk is carved
+//! only when the cache is empty, so the number carved is the high-water mark of chunks in use: what the arena is resized to.
+
+use core::cell::{Cell, RefCell};
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::alloc::Layout;
+
+use super::chunk::{Chunk, State, payload_start};
+use super::domain::Domain;
+use super::layout::{self, CHUNK, HUGE_PAGE, footprint};
+use super::os;
+use super::thread::{Local, NotedTags, add};
+use crate::config::AllocConfig;
+use crate::error::AllocErrorKind;
+use crate::stats::ArenaStats;
+
+/// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
+const WINDOW: u32 = 64;
+/// After this many windows in which half of it would have done, an arena gives memory back.
+const CALM_WINDOWS: u32 = 4;
+
+/// What the configuration means for each arena of a domain.
+#[derive(Clone, Copy)]
+pub(crate) struct ArenaLimits {
+    /// Bytes of blocks that a standard chunk holds.
+    pub payload: usize,
+    /// Chunks of the first region.
+    start_chunks: usize,
+    /// Bytes of blocks that the arena may hold in all.
+    pub limit: usize,
+    huge_pages: bool,
+}
+
+impl ArenaLimits {
+    pub(crate) fn new(config: &AllocConfig) -> Self {
+        let payload = layout::payload_for(config.frame_arena_size);
+        Self {
+            payload,
+            start_chunks: config.frame_arena_size.div_ceil(payload).max(1),
+            limit: config.frame_arena_limit() & !(layout::MIN_ALIGN - 1),
+            huge_pages: config.huge_pages,
+        }
+    }
+}
+
+struct Region {
+    start: NonNull<u8>,
+    layout: Layout,
+    chunks: usize,
+}
+
+impl Region {
+    fn map(chunks: usize, limits: &ArenaLimits) -> Option<Self> {
+        let size = chunks.checked_mul(CHUNK)?;
+        let huge = limits.huge_pages && size >= HUGE_PAGE;
+        let layout = Layout::from_size_align(size, if huge { HUGE_PAGE } else { CHUNK }).ok()?;
+        let start = os::map(layout)?;
+        if huge {
+            os::advise_huge_pages(start, layout);
+        }
+        Some(Self {
+            start,
+            layout,
+            chunks,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Nothing refers to the region's chunks any more.
+    unsafe fn unmap(self) {
+        // SAFETY: mapped with this layout; the caller's contract.
+        unsafe { os::unmap(self.start, self.layout) }
+    }
+}
+
+/// The mapping of one big chunk.
+struct Big {
+    start: NonNull<u8>,
+    mapping: Layout,
+    /// Where its block starts; the block may be as large as the rest of the mapping.
+    offset: usize,
+    free: bool,
+    /// Used since the arena was last looked over.
+    used: bool,
+}
+
+impl Big {
+    fn capacity(&self) -> usize {
+        self.mapping.size() - self.offset
+    }
+
+    fn block(&self) -> usize {
+        self.start.as_ptr() as usize + self.offset
+    }
+
+    fn header(&self) -> *mut Chunk {
+        if layout::header_is_adjacent(self.offset) {
+            (self.block() - layout::HEADER) as *mut Chunk
+        } else {
+            self.start.as_ptr().cast()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Nothing refers to the chunk any more.
+    unsafe fn unmap(self) {
+        // SAFETY: mapped with this layout; the caller's contract.
+        unsafe { os::unmap(self.start, self.mapping) }
+    }
+}
+
+pub(crate) struct Arena {
+    /// The chunk that leases are bumped in. While the arena is active its bump state is in the thread's `Local`.
+    top: Cell<*mut Chunk>,
+    pub(crate) cache: Cell<*mut Chunk>,
+    retired: Cell<*mut Chunk>,
+    /// Chunks retired in the present frame whose leases have not ended.
+    escaping: Cell<usize>,
+    /// Open guards. A forgotten guard stays counted, which only keeps the arena from being resized.
+    pub(crate) guards: Cell<usize>,
+    /// Whether the thread's own frame is open.
+    pub(crate) open: Cell<bool>,
+    /// The domain's key when this arena was last rewound for it.
+    pub(crate) joined: Cell<u64>,
+    /// Rewinds until the arena is looked over.
+    countdown: Cell<u32>,
+    calm: Cell<u32>,
+    limits: ArenaLimits,
+    regions: RefCell<Vec<Region>>,
+    carved: Cell<usize>,
+    bigs: RefCell<Vec<Big>>,
+    /// Bytes leased in chunks that were left in the present frame.
+    left_bytes: Cell<usize>,
+    /// `guard_bytes` at the last rewind.
+    guard_mark: Cell<u64>,
+    // What other threads read.
+    pub(crate) guard_bytes: AtomicU64,
+    lease_bytes: AtomicU64,
+    frames: AtomicU64,
+    capacity: AtomicUsize,
+    last_frame: AtomicUsize,
+    peak_frame: AtomicUsize,
+    retired_chunks: AtomicUsize,
+}
+
+impl Arena {
+    pub(crate) fn new(limits: ArenaLimits) -> Box<Self> {
+        Box::new(Self {
+            top: Cell::new(null_mut()),
+            cache: Cell::new(null_mut()),
+            retired: Cell::new(null_mut()),
+            escaping: Cell::new(0),
+            guards: Cell::new(0),
+            open: Cell::new(false),
+            joined: Cell::new(0),
+            countdown: Cell::new(WINDOW),
+            calm: Cell::new(0),
+            limits,
+            regions: RefCell::new(Vec::new()),
+            carved: Cell::new(0),
+            bigs: RefCell::new(Vec::new()),
+            left_bytes: Cell::new(0),
+            guard_mark: Cell::new(0),
+            guard_bytes: AtomicU64::new(0),
+            lease_bytes: AtomicU64::new(0),
+            frames: AtomicU64::new(0),
+            capacity: AtomicUsize::new(0),
+            last_frame: AtomicUsize::new(0),
+            peak_frame: AtomicUsize::new(0),
+            retired_chunks: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames.load(Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn begun(&self) {
+        add(&self.frames, 1);
+    }
+
+    pub(crate) fn stats(&self, thread: String, alive: bool) -> ArenaStats {
+        ArenaStats {
+            thread,
+            alive,
+            capacity: self.capacity.load(Relaxed),
+            frame_bytes: self.last_frame.load(Relaxed),
+            peak_frame_bytes: self.peak_frame.load(Relaxed),
+            retired_chunks: self.retired_chunks.load(Relaxed),
+            total_bytes: self.lease_bytes.load(Relaxed) + self.guard_bytes.load(Relaxed),
+        }
+    }
+
+    // ---- Rewinding ------------------------------------------------------------------------------------------------
+
+    /// Ends the arena's frame: what is leased stays, everything else is free again.
+    ///
+    /// The arena is active in `local`. Costs the same whatever was allocated, unless leases outlive the frame.
+    #[inline]
+    pub(crate) fn rewind(&self, local: &Local, domain: &Domain) {
+        let top = self.top.get();
+        if top.is_null() || self.escaping.get() != 0 || self.countdown.get() <= 1 {
+            return self.rewind_slowly(local, domain);
+        }
+        let start = payload_start(top);
+        let used = local.ptr.get() - start;
+        // SAFETY: the active chunk is mapped and this thread's (I2).
+        let balance = unsafe { &(*top).balance };
+        if balance.get() != used as isize {
+            return self.rewind_slowly(local, domain);
+        }
+        balance.set(0);
+        // SAFETY: nothing in the chunk is leased.
+        unsafe { os::poison(start, used) };
+        local.rewound(start, used);
+        self.countdown.set(self.countdown.get() - 1);
+        self.count_frame(used);
+        local.flush_frees();
+    }
+
+    /// Books the bytes of the frame that ends.
+    #[inline(always)]
+    fn count_frame(&self, used: usize) {
+        let leased = used + self.left_bytes.replace(0);
+        add(&self.lease_bytes, leased as u64);
+        let guarded = self.guard_bytes.load(Relaxed);
+        let bytes = leased + (guarded - self.guard_mark.replace(guarded)) as usize;
+        self.last_frame.store(bytes, Relaxed);
+        if bytes > self.peak_frame.load(Relaxed) {
+            self.peak_frame.store(bytes, Relaxed);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rewind_slowly(&self, local: &Local, domain: &Domain) {
+        self.leave_top(local.ptr.get(), local.take_noted());
+        local.jump(0, 0);
+        self.count_frame(0);
+        let mut escaped = Vec::new();
+        if self.escaping.replace(0) != 0 {
+            let mut next = self.retired.get();
+            while !next.is_null() {
+                // SAFETY: retired chunks are mapped and this thread's (I1, I2).
+                let chunk = unsafe { &*next };
+                if chunk.state.get() == State::Retired {
+                    chunk.state.set(State::Escaped);
+                    escaped.push((chunk.tags.get(), -chunk.balance.get() as usize));
+                }
+                next = chunk.next.get();
+            }
+        }
+        let countdown = self.countdown.get() - 1;
+        self.countdown.set(countdown);
+        if countdown == 0 {
+            self.countdown.set(WINDOW);
+            if self.is_idle() {
+                self.look_over();
+            }
+        }
+        local.flush_frees();
+        // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
+        for (tags, bytes) in escaped {
+            domain.report_escape(tags, bytes);
+        }
+    }
+
+    /// Takes leave of the active chunk: it goes to the cache, or is retired if something in it is leased.
+    fn leave_top(&self, ptr: usize, noted: NotedTags) {
+        let top = self.top.replace(null_mut());
+        if top.is_null() {
+            return;
+        }
+        let start = payload_start(top);
+        let used = ptr - start;
+        self.left_bytes.set(self.left_bytes.get() + used);
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        let chunk = unsafe { &*top };
+        let leased = used as isize - chunk.balance.get();
+        if leased == 0 {
+            // SAFETY: nothing in it is leased, and it was never a guard's.
+            unsafe { self.recycle(top, used) };
+        } else {
+            chunk.balance.set(-leased);
+            chunk.tags.set(noted);
+            self.retire(top);
+        }
+    }
+
+    /// Puts a chunk with leases on the retired list.
+    fn retire(&self, top: *mut Chunk) {
+        // SAFETY: the chunk is mapped and this thread's (I2), and so are those on the list.
+        unsafe {
+            let next = self.retired.get();
+            (*top).state.set(State::Retired);
+            (*top).prev.set(null_mut());
+            (*top).next.set(next);
+            if !next.is_null() {
+                (*next).prev.set(top);
+            }
+        }
+        self.retired.set(top);
+        self.retired_chunks
+            .store(self.retired_chunks.load(Relaxed) + 1, Relaxed);
+        self.escaping.set(self.escaping.get() + 1);
+    }
+
+    /// Takes a retired chunk back, whose last lease has just ended.
+    ///
+    /// # Safety
+    ///
+    /// `chunk` is on this arena's retired list, its balance is zero, and the calling thread is the arena's.
+    pub(crate) unsafe fn recycle_retired(&self, chunk: *mut Chunk) {
+        // SAFETY: the caller's contract; neighbours on the list are mapped.
+        unsafe {
+            let (prev, next) = ((*chunk).prev.get(), (*chunk).next.get());
+            if prev.is_null() {
+                self.retired.set(next);
+            } else {
+                (*prev).next.set(next);
+            }
+            if !next.is_null() {
+                (*next).prev.set(prev);
+            }
+            self.retired_chunks
+                .store(self.retired_chunks.load(Relaxed) - 1, Relaxed);
+            if (*chunk).state.replace(State::Plain) == State::Retired {
+                self.escaping.set(self.escaping.get() - 1);
+            }
+            self.recycle(chunk, (*chunk).limit.get() - payload_start(chunk));
+        }
+    }
+
+    /// Makes a chunk free for its next use.
+    ///
+    /// # Safety
+    ///
+    /// Nothing in the chunk is leased, no guard holds it, and it is neither active nor on a list.
+    #[inline(always)]
+    pub(crate) unsafe fn recycle(&self, chunk: *mut Chunk, used: usize) {
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        unsafe {
+            if (*chunk).is_big {
+                return self.recycle_big(chunk);
+            }
+            self.recycle_small(chunk, used);
+        }
+    }
+
+    /// [`recycle`](Self::recycle) for a chunk that is not big.
+    ///
+    /// # Safety
+    ///
+    /// As for `recycle`.
+    #[inline(always)]
+    pub(crate) unsafe fn recycle_small(&self, chunk: *mut Chunk, used: usize) {
+        // SAFETY: the chunk is mapped and this thread's (I2), and nothing in it is in use.
+        unsafe {
+            os::poison(payload_start(chunk), used);
+            (*chunk).balance.set(0);
+            (*chunk).next.set(self.cache.get());
+        }
+        self.cache.set(chunk);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recycle_big(&self, chunk: *mut Chunk) {
+        let mut bigs = self.bigs.borrow_mut();
+        let big = bigs
+            .iter_mut()
+            .find(|big| big.header() == chunk)
+            .expect("FA901: a big chunk that its arena does not know (please report this)");
+        // SAFETY: the block is free.
+        unsafe { os::poison(big.block(), big.capacity()) };
+        big.free = true;
+    }
+
+    /// Nothing of the arena is in use, except perhaps an active chunk in which nothing is leased.
+    fn is_idle(&self) -> bool {
+        self.retired.get().is_null() && self.guards.get() == 0
+    }
+
+    /// Fits the arena to what it was used for. It is idle, and has no active chunk.
+    fn look_over(&self) {
+        let limits = &self.limits;
+        let peak = self.carved.replace(0);
+        self.cache.set(null_mut());
+        let mut regions = self.regions.borrow_mut();
+        let chunks: usize = regions.iter().map(|region| region.chunks).sum();
+        let wanted = peak.max(limits.start_chunks);
+        let roomy = wanted <= chunks / 2;
+        self.calm.set(if roomy { self.calm.get() + 1 } else { 0 });
+        if regions.len() > 1 || self.calm.get() >= CALM_WINDOWS {
+            self.calm.set(0);
+            // Without memory for the new region the old ones serve on.
+            if let Some(region) = Region::map(wanted, limits) {
+                for old in regions.drain(..) {
+                    // SAFETY: the arena is idle, and the cache that listed these chunks was emptied.
+                    unsafe { old.unmap() };
+                }
+                regions.push(region);
+            }
+        }
+        let mut bigs = self.bigs.borrow_mut();
+        for unused in bigs.extract_if(.., |big| {
+            !core::mem::replace(&mut big.used, false) && big.free
+        }) {
+            // SAFETY: it is free, and free big chunks are on no list.
+            unsafe { unused.unmap() };
+        }
+        self.note_capacity(&regions, &bigs);
+    }
+
+    fn note_capacity(&self, regions: &[Region], bigs: &[Big]) {
+        let chunks: usize = regions.iter().map(|region| region.chunks).sum();
+        let bytes = chunks * self.limits.payload + bigs.iter().map(Big::capacity).sum::<usize>();
+        self.capacity.store(bytes, Relaxed);
+    }
+
+    // ---- Taking chunks --------------------------------------------------------------------------------------------
+
+    /// A standard chunk from the cache, the regions, or a new region.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn take(&self) -> Result<*mut Chunk, Refused> {
+        let limits = &self.limits;
+        let cached = self.cache.get();
+        if !cached.is_null() {
+            // SAFETY: cached chunks are mapped and this thread's (I2).
+            self.cache.set(unsafe { (*cached).next.get() });
+            return Ok(cached);
+        }
+        let mut regions = self.regions.borrow_mut();
+        let mut bigs = self.bigs.borrow_mut();
+        let room = self.room(&mut bigs, layout::MIN_PAYLOAD);
+        if room < layout::MIN_PAYLOAD.min(limits.limit) {
+            return Err(Refused::limit(room));
+        }
+        let carved = self.carved.get();
+        let chunks: usize = regions.iter().map(|region| region.chunks).sum();
+        if carved == chunks {
+            // Grow by half, so that a spike of any height takes few mappings; after it they become one.
+            let step = if chunks == 0 {
+                limits.start_chunks
+            } else {
+                chunks.div_ceil(2)
+            };
+            let step = step.min(room.div_ceil(limits.payload));
+            let region = Region::map(step, limits)
+                .or_else(|| Region::map(1, limits))
+                .ok_or(Refused::memory(room))?;
+            if chunks != 0 {
+                self.countdown.set(1);
+            }
+            regions.push(region);
+            self.note_capacity(&regions, &bigs);
+        }
+        let mut index = carved;
+        let region = regions
+            .iter()
+            .find(|region| {
+                let inside = index < region.chunks;
+                if !inside {
+                    index -= region.chunks;
+                }
+                inside
+            })
+            .expect("a region has room for the next chunk");
+        let chunk = (region.start.as_ptr() as usize + index * CHUNK) as *mut Chunk;
+        let start = payload_start(chunk);
+        os::reveal(chunk as usize, layout::HEADER);
+        // SAFETY: the address is inside the region, aligned, and no chunk in use lies there: each index is carved once.
+        unsafe {
+            chunk.write(Chunk::new(self, start + limits.payload.min(room), false));
+        }
+        os::conceal(start, limits.payload);
+        self.carved.set(carved + 1);
+        Ok(chunk)
+    }
+
+    /// A big chunk for one block: the chunk, and the block's address.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn take_big(&self, layout: Layout) -> Result<(*mut Chunk, usize), Refused> {
+        let mut bigs = self.bigs.borrow_mut();
+        let size = footprint(layout.size());
+        let fits = |big: &Big| {
+            big.free
+                && big.block() % layout.align() == 0
+                && layout::header_is_adjacent(big.offset)
+                    == layout::header_is_adjacent(layout.align())
+                && (size..=size.saturating_mul(2)).contains(&big.capacity())
+        };
+        if let Some(big) = bigs.iter_mut().find(|big| fits(big)) {
+            big.free = false;
+            big.used = true;
+            return Ok((big.header(), big.block()));
+        }
+        let room = self.room(&mut bigs, size);
+        if size > room {
+            return Err(Refused::limit(room));
+        }
+        let (mapping, offset) = layout::big_chunk(layout).ok_or(Refused::limit(room))?;
+        let start = os::map(mapping).ok_or(Refused::memory(room))?;
+        if self.limits.huge_pages {
+            os::advise_huge_pages(start, mapping);
+        }
+        let big = Big {
+            start,
+            mapping,
+            offset,
+            free: false,
+            used: true,
+        };
+        let (chunk, block) = (big.header(), big.block());
+        // SAFETY: the header's place is in the mapping, before the block, and aligned: see `layout::big_chunk`.
+        unsafe { chunk.write(Chunk::new(self, block + big.capacity(), true)) };
+        bigs.push(big);
+        self.note_capacity(&self.regions.borrow(), &bigs);
+        Ok((chunk, block))
+    }
+
+    /// Bytes that the arena may still take. Free big chunks are given back if `wanted` needs their room.
+    fn room(&self, bigs: &mut Vec<Big>, wanted: usize) -> usize {
+        let chunks = self.carved.get() * self.limits.payload;
+        let room = |bigs: &[Big]| {
+            let held = chunks + bigs.iter().map(Big::capacity).sum::<usize>();
+            self.limits.limit.saturating_sub(held)
+        };
+        let now = room(bigs);
+        if now >= wanted || bigs.iter().all(|big| !big.free) {
+            return now;
+        }
+        for free in bigs.extract_if(.., |big| big.free) {
+            // SAFETY: it is free, and free big chunks are on no list.
+            unsafe { free.unmap() };
+        }
+        room(bigs)
+    }
+
+    // ---- Leasing --------------------------------------------------------------------------------------------------
+
+    /// Makes room for a block of `layout`, which did not fit the active chunk, and leases it.
+    ///
+    /// The arena is active in `local`. On an error nothing has changed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn lease_slowly(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
+        if self.is_big(layout) {
+            return self.lease_big(local, layout);
+        }
+        let top = self.top.get();
+        if !top.is_null() && self.top_is_free(top, local) {
+            // Everything in it is dropped: it starts over in the middle of the frame.
+            let start = payload_start(top);
+            let used = local.ptr.get() - start;
+            // SAFETY: nothing in the chunk is leased.
+            unsafe {
+                os::poison(start, used);
+                (*top).balance.set(0);
+            }
+            self.left_bytes.set(self.left_bytes.get() + used);
+            // SAFETY: the active chunk is mapped and this thread's.
+            local.jump(start, unsafe { (*top).limit.get() });
+            if let Some(block) = bump_first(local, layout) {
+                return Ok(block);
+            }
+        }
+        let next = self.take()?;
+        let start = payload_start(next);
+        // SAFETY: the chunk is mapped and this thread's.
+        let limit = unsafe { (*next).limit.get() };
+        if layout::bump(start, limit, layout).is_none() {
+            // The arena's last chunk is cut short by its limit.
+            // SAFETY: just taken, and not used.
+            unsafe { self.recycle(next, 0) };
+            return Err(Refused::limit(limit - start));
+        }
+        self.leave_top(local.ptr.get(), local.take_noted());
+        self.top.set(next);
+        local.jump(start, limit);
+        Ok(bump_first(local, layout).expect("checked above"))
+    }
+
+    /// Leases a block with a chunk of its own: retired from the start, so that its one lease recycles it.
+    fn lease_big(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
+        let (chunk, block) = self.take_big(layout)?;
+        let size = footprint(layout.size());
+        // SAFETY: the chunk is ours and on no list.
+        unsafe {
+            (*chunk).balance.set(-(size as isize));
+            (*chunk).tags.set(local.only_this_tag());
+        }
+        self.retire(chunk);
+        self.left_bytes.set(self.left_bytes.get() + size);
+        local.charge(size);
+        Ok(block)
+    }
+
+    /// Whether a block of `layout` gets a chunk of its own.
+    pub(crate) fn is_big(&self, layout: Layout) -> bool {
+        layout::is_big(layout, self.limits.payload)
+    }
+
+    fn top_is_free(&self, top: *mut Chunk, local: &Local) -> bool {
+        // SAFETY: the active chunk is mapped and this thread's (I2).
+        unsafe { (*top).balance.get() as usize == local.ptr.get() - payload_start(top) }
+    }
+
+    // ---- The ends -------------------------------------------------------------------------------------------------
+
+    /// The arena's thread ends. `ptr` and `noted` are its last bump state.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is the arena's, and the arena is not active.
+    pub(crate) unsafe fn thread_ended(&self, ptr: usize, noted: NotedTags, domain: &Domain) {
+        self.open.set(false);
+        self.leave_top(ptr, noted);
+        self.count_frame(0);
+        if self.is_idle() {
+            domain.orphan(self);
+        }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // Every lease and guard is gone or was forgotten: they borrowed a handle of the domain.
+        for region in self.regions.get_mut().drain(..) {
+            // SAFETY: see above.
+            unsafe { region.unmap() };
+        }
+        for big in self.bigs.get_mut().drain(..) {
+            // SAFETY: see above.
+            unsafe { big.unmap() };
+        }
+    }
+}
+
+/// Why an arena gave no memory, and how many bytes of its limit are left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    pub kind: AllocErrorKind,
+    pub available: usize,
+}
+
+impl Refused {
+    fn limit(available: usize) -> Self {
+        Self {
+            kind: AllocErrorKind::ArenaExhausted,
+            available,
+        }
+    }
+
+    fn memory(available: usize) -> Self {
+        Self {
+            kind: AllocErrorKind::OutOfMemory,
+            available,
+        }
+    }
+}
+
+/// Bumps a block in a chunk that has just become the active one.
+fn bump_first(local: &Local, layout: Layout) -> Option<usize> {
+    let start = local.ptr.get();
+    let (block, end) = layout::bump(start, local.limit.get(), layout)?;
+    // SAFETY: `start` lies in the active chunk.
+    unsafe { super::chunk::credit(start, block - start) };
+    local.ptr.set(end);
+    Some(block)
+}

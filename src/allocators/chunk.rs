@@ -1,0 +1,120 @@
+//! The chunk: a header and the blocks behind it.
+//!
+//! ```text
+//! standard: aligned to 256 KiB                         big, alignment below 256 KiB      big, alignment A >= 256 KiB
+//! +--------+------------------------------+            +--------+-----------+            +-----------+------+---------+
+//! | header | blocks, bumped upwards ->    |            | header | one block |            | unused    |header| block   |
+//! +--------+------------------------------+            +--------+-----------+            +-----------+------+---------+
+//! ^ block & !(256 KiB - 1)         limit ^             ^ block & !(256 KiB - 1)                      ^ block - 64 (block % A == 0)
+//! ```
+//!
+//! **Balance.** While an arena bumps in a chunk, allocation counts nothing, and each lease that drops adds its bytes to
+//! the balance: when the balance equals the bytes bumped, nothing is leased. A chunk that the arena has left (*retired*)
+//! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A chunk of a guard
+//! has no leases.
+
+use core::cell::Cell;
+use core::ptr::null_mut;
+
+use super::arena::Arena;
+use super::layout::{CHUNK, HEADER, footprint, header_is_adjacent};
+use super::thread::NotedTags;
+
+#[repr(C)]
+pub(crate) struct Chunk {
+    pub balance: Cell<isize>,
+    /// Where the payload ends.
+    pub limit: Cell<usize>,
+    /// The next chunk of the list that this one is in: the arena's cache or retired list, or its guard's chunks.
+    pub next: Cell<*mut Chunk>,
+    /// The previous chunk of the retired list.
+    pub prev: Cell<*mut Chunk>,
+    /// Valid as long as the chunk is mapped: both belong to the domain.
+    pub home: *const Arena,
+    pub state: Cell<State>,
+    pub is_big: bool,
+    pub tags: Cell<NotedTags>,
+}
+
+const _: () = assert!(size_of::<Chunk>() <= HEADER);
+
+/// What a chunk is used for, where the arena has to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// In the cache, active, or a guard's.
+    Plain,
+    /// Retired in the present frame; its leases may still end in time.
+    Retired,
+    /// Retired in a frame that has ended, and reported.
+    Escaped,
+}
+
+impl Chunk {
+    pub(crate) fn new(home: *const Arena, limit: usize, is_big: bool) -> Self {
+        Self {
+            balance: Cell::new(0),
+            limit: Cell::new(limit),
+            next: Cell::new(null_mut()),
+            prev: Cell::new(null_mut()),
+            home,
+            state: Cell::new(State::Plain),
+            is_big,
+            tags: Cell::new([super::thread::NO_TAG; 4]),
+        }
+    }
+}
+
+/// Where the blocks of a standard chunk start.
+#[inline(always)]
+pub(crate) fn payload_start(chunk: *mut Chunk) -> usize {
+    chunk as usize + HEADER
+}
+
+/// The chunk that a block lies in.
+#[inline(always)]
+pub(crate) fn of_block(block: usize, align: usize) -> *mut Chunk {
+    if header_is_adjacent(align) {
+        (block - HEADER) as *mut Chunk
+    } else {
+        (block & !(CHUNK - 1)) as *mut Chunk
+    }
+}
+
+/// Counts bytes of a chunk as dropped that nobody leased: padding before an aligned block, or the end of a block that shrank.
+///
+/// # Safety
+///
+/// `block` lies in the active chunk of the calling thread's arena.
+#[inline(always)]
+pub(crate) unsafe fn credit(block: usize, bytes: usize) {
+    // SAFETY: the chunk is mapped (I1) and this thread's (I2).
+    let balance = unsafe { &(*of_block(block, 1)).balance };
+    balance.set(balance.get() + bytes as isize);
+}
+
+/// Ends the lease on a block of `size` bytes. The value in it is dropped already.
+///
+/// # Safety
+///
+/// The block is leased by the caller, on its arena's thread, and `size` is not zero.
+#[inline(always)]
+pub(crate) unsafe fn end_lease(block: usize, size: usize, align: usize) {
+    // SAFETY: a leased block's chunk is mapped (I1), and this thread's (I2).
+    unsafe {
+        let chunk = of_block(block, align);
+        let balance = (*chunk).balance.get() + footprint(size) as isize;
+        (*chunk).balance.set(balance);
+        if balance == 0 {
+            last_lease_ended(chunk);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn last_lease_ended(chunk: *mut Chunk) {
+    // SAFETY: the balance of an active chunk with dropped bytes is positive, so this one is retired; its arena is alive,
+    // since the lease that just ended borrowed the domain.
+    unsafe { (*(*chunk).home).recycle_retired(chunk) }
+}

@@ -1,0 +1,311 @@
+//! What one `SmartAlloc` and its clones share.
+
+use core::fmt;
+use core::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use std::sync::{Arc, Weak};
+
+use super::arena::{Arena, ArenaLimits};
+use super::thread::{Local, NO_TAG, NotedTags, local};
+use crate::config::AllocConfig;
+use crate::diagnostics::{self, DiagnosticCode};
+use crate::error::{AllocErrorKind, FrameError};
+use crate::stats::ArenaStats;
+use crate::sync::Mutex;
+use crate::tags::TagId;
+
+/// Domain ids and frame keys, never reused (I4).
+static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
+
+fn fresh_key() -> u64 {
+    NEXT_KEY.fetch_add(1, Relaxed)
+}
+
+pub(crate) struct Domain {
+    /// What a thread's cached key has to equal for its fast path. Replaced whenever a shared frame opens or closes, so that
+    /// every thread comes to its slow path once and joins the new frame, or learns that there is none.
+    key: AtomicU64,
+    id: u64,
+    weak: Weak<Domain>,
+    config: AllocConfig,
+    limits: ArenaLimits,
+    arenas: Mutex<Vec<ArenaSlot>>,
+    /// Whether a `SharedFrames` token exists. Then threads cannot open frames of their own.
+    shared: AtomicBool,
+    shared_open: AtomicBool,
+    shared_frames: AtomicU64,
+}
+
+struct ArenaSlot {
+    arena: Box<Arena>,
+    thread: String,
+    /// The thread has ended and left nothing behind: another may adopt the arena.
+    orphan: bool,
+}
+
+// SAFETY: the arenas are each touched by one thread at a time (I2); the list of them is locked.
+#[expect(
+    unsafe_code,
+    reason = "arenas are thread-owned parts of a shared state"
+)]
+unsafe impl Send for Domain {}
+// SAFETY: as above.
+#[expect(
+    unsafe_code,
+    reason = "arenas are thread-owned parts of a shared state"
+)]
+unsafe impl Sync for Domain {}
+
+impl Domain {
+    pub(crate) fn new(config: AllocConfig) -> Arc<Self> {
+        let id = fresh_key();
+        Arc::new_cyclic(|weak| Self {
+            key: AtomicU64::new(id),
+            id,
+            weak: weak.clone(),
+            limits: ArenaLimits::new(&config),
+            config,
+            arenas: Mutex::new(Vec::new()),
+            shared: AtomicBool::new(false),
+            shared_open: AtomicBool::new(false),
+            shared_frames: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn weak(&self) -> Weak<Self> {
+        self.weak.clone()
+    }
+
+    pub(crate) fn config(&self) -> &AllocConfig {
+        &self.config
+    }
+
+    #[inline(always)]
+    pub(crate) fn key(&self) -> u64 {
+        self.key.load(Relaxed)
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.load(Acquire)
+    }
+
+    pub(crate) fn shared_is_open(&self) -> bool {
+        self.shared_open.load(Acquire)
+    }
+
+    /// Finds an orphaned arena or makes one.
+    pub(crate) fn arena_for_this_thread(&self) -> *const Arena {
+        let thread = std::thread::current();
+        let name = match thread.name() {
+            Some(name) => name.to_owned(),
+            None => format!("{:?}", thread.id()),
+        };
+        let mut arenas = self.arenas.lock();
+        let slot = match arenas.iter().position(|slot| slot.orphan) {
+            Some(index) => {
+                let slot = &mut arenas[index];
+                slot.orphan = false;
+                slot.thread = name;
+                slot
+            }
+            None => arenas.push_mut(ArenaSlot {
+                arena: Arena::new(self.limits),
+                thread: name,
+                orphan: false,
+            }),
+        };
+        &raw const *slot.arena
+    }
+
+    /// Lets another thread adopt an arena whose own has ended.
+    ///
+    /// The caller has made sure that nothing of it is leased or guarded: the dead thread's remaining destructors could
+    /// otherwise touch it while its next owner does, and no lock would order the two. With nothing left they hold nothing
+    /// of it, and an allocation that they make finds no cached arena and gets another one, never this (I2).
+    pub(crate) fn orphan(&self, arena: *const Arena) {
+        let mut arenas = self.arenas.lock();
+        if let Some(slot) = arenas
+            .iter_mut()
+            .find(|slot| core::ptr::eq(&raw const *slot.arena, arena))
+        {
+            slot.orphan = true;
+        }
+    }
+
+    pub(crate) fn arena_stats(&self) -> Vec<ArenaStats> {
+        let arenas = self.arenas.lock();
+        arenas
+            .iter()
+            .map(|slot| slot.arena.stats(slot.thread.clone(), !slot.orphan))
+            .collect()
+    }
+
+    /// Makes this thread's arena the active one and opens what `home` stands for. Does not require an open frame.
+    ///
+    /// If the shared frame has moved on since this thread last looked, its arena is rewound.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn resolve(&self, local: &Local) -> *const Arena {
+        let key = self.key();
+        let arena = local.activate(self);
+        if local.home.get() != key {
+            // SAFETY: the arena of this thread in a domain that the caller holds alive.
+            let mine = unsafe { &*arena };
+            if mine.joined.replace(key) != key && !mine.open.get() {
+                mine.rewind(local, self);
+            }
+            local.home.set(key);
+            local.key.set(0);
+        }
+        arena
+    }
+
+    /// Gives the fast path what it needs, if a frame is open here.
+    pub(crate) fn enter(&self, local: &Local) -> Result<(), AllocErrorKind> {
+        let arena = self.resolve(local);
+        // SAFETY: as in `resolve`.
+        let open = unsafe { &*arena }.open.get() || self.shared_is_open();
+        if !open {
+            return Err(AllocErrorKind::NoFrame);
+        }
+        local.key.set(local.home.get());
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn begin_frame(&self) -> Result<(), FrameError> {
+        local(|local| {
+            let key = self.key();
+            let arena = if local.home.get() == key {
+                local.arena.get()
+            } else {
+                self.resolve(local)
+            };
+            // SAFETY: as in `resolve`.
+            let arena = unsafe { &*arena };
+            if arena.open.get() {
+                return Err(FrameError::AlreadyOpen);
+            }
+            if self.is_shared() {
+                return Err(FrameError::Shared);
+            }
+            arena.open.set(true);
+            arena.begun();
+            local.key.set(key);
+            Ok(())
+        })
+    }
+
+    #[inline]
+    pub(crate) fn end_frame(&self) -> Result<(), FrameError> {
+        local(|local| {
+            let arena = if local.home.get() == self.key() {
+                local.arena.get()
+            } else {
+                self.resolve(local)
+            };
+            // SAFETY: as in `resolve`.
+            let arena = unsafe { &*arena };
+            if !arena.open.replace(false) {
+                return Err(if self.is_shared() {
+                    FrameError::Shared
+                } else {
+                    FrameError::NotOpen
+                });
+            }
+            local.key.set(0);
+            arena.rewind(local, self);
+            Ok(())
+        })
+    }
+
+    /// The number of frames that were begun: on this thread, or together where frames are shared.
+    pub(crate) fn frame_number(&self) -> u64 {
+        if self.is_shared() {
+            return self.shared_frames.load(Relaxed);
+        }
+        local(|local| {
+            let arena = self.resolve(local);
+            // SAFETY: as in `resolve`.
+            unsafe { &*arena }.frames()
+        })
+    }
+
+    pub(crate) fn frame_is_open(&self) -> bool {
+        self.shared_is_open()
+            || local(|local| {
+                let arena = self.resolve(local);
+                // SAFETY: as in `resolve`.
+                unsafe { &*arena }.open.get()
+            })
+    }
+
+    pub(crate) fn take_token(&self) -> Result<(), FrameError> {
+        if self.shared.swap(true, Acquire) {
+            return Err(FrameError::TokenTaken);
+        }
+        self.key.store(fresh_key(), Release);
+        Ok(())
+    }
+
+    pub(crate) fn return_token(&self) {
+        self.shared_open.store(false, Release);
+        self.shared.store(false, Release);
+        self.key.store(fresh_key(), Release);
+    }
+
+    pub(crate) fn begin_shared(&self) -> Result<(), FrameError> {
+        if self.shared_open.swap(true, Relaxed) {
+            return Err(FrameError::AlreadyOpen);
+        }
+        self.shared_frames.fetch_add(1, Relaxed);
+        self.key.store(fresh_key(), Release);
+        Ok(())
+    }
+
+    pub(crate) fn end_shared(&self) -> Result<(), FrameError> {
+        if !self.shared_open.swap(false, Relaxed) {
+            return Err(FrameError::NotOpen);
+        }
+        self.key.store(fresh_key(), Release);
+        // The owner's own arena is rewound here and now; the others' when they next look.
+        local(|local| self.resolve(local));
+        Ok(())
+    }
+
+    /// Reports leases of `bytes` that are still held though their frame has ended.
+    pub(crate) fn report_escape(&self, tags: NotedTags, bytes: usize) {
+        let tags = TagNames(tags);
+        diagnostics::report(
+            DiagnosticCode::FA002,
+            format_args!(
+                "{bytes} bytes of frame memory from {tags} are still in use after their frame ended"
+            ),
+        );
+    }
+}
+
+/// The names of the tags that made leases in a chunk.
+struct TagNames(NotedTags);
+
+impl fmt::Display for TagNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut seen = [NO_TAG; 4];
+        for (index, &tag) in self.0.iter().enumerate() {
+            if tag == NO_TAG || seen.contains(&tag) {
+                continue;
+            }
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "`{}`", TagId::from_index(tag))?;
+            seen[index] = tag;
+        }
+        Ok(())
+    }
+}

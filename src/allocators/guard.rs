@@ -1,0 +1,737 @@
+//! The frame guard: scratch memory bounded by a borrow.
+//!
+//! ```text
+//!  Frame (on the stack)          chunks of its own
+//! +---------------------+      +---------------------+      +----------------------+
+//! | ptr, limit          |----->| bumped in           | next | full, or a big chunk | next
+//! | chunk --------------|----->|                     |----->|                      |-----> null
+//! | arena               |      +---------------------+      +----------------------+
+//! +---------------------+
+//! ```
+//!
+//! A guard does not share the arena's bump pointer: an outer guard that allocates above an inner one's memory would lose
+//! it when the inner one closes. So each takes a chunk from the arena's cache (I3), and guards may nest, close in any
+//! order, or be forgotten.
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::fmt;
+use core::hash::BuildHasher;
+use core::marker::PhantomData;
+use core::mem::{self, MaybeUninit};
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull, null_mut};
+use core::slice;
+
+use allocator_api2::alloc::{AllocError as ApiError, Allocator};
+
+use super::arena::{Arena, Refused};
+use super::chunk::{Chunk, payload_start};
+use super::domain::Domain;
+use super::forward::forward_to_value;
+use super::layout::{self, footprint};
+use super::os;
+use super::thread::{add, local};
+use crate::diagnostics;
+use crate::error::{AllocError, AllocErrorKind};
+
+/// A scope of frame memory: everything allocated from it is freed, in one step, when it closes.
+///
+/// This is the fastest memory here: an allocation is a compare and an add on the guard itself. References are bounded by
+/// the guard's borrow, so the compiler sees to it that none outlives it. Guards need no `begin_frame`; they nest, close in
+/// any order, and may be forgotten (which leaks their memory until the allocator is dropped).
+///
+/// In Bevy, `FrameAlloc` is such a guard.
+///
+/// ```
+/// use framealloc::SmartAlloc;
+///
+/// let alloc = SmartAlloc::with_defaults();
+/// let frame = alloc.frame();
+/// let near: &mut [u32] = frame.alloc_slice_from_iter((0..100).filter(|n| n % 7 == 0));
+/// near.reverse();
+/// let label: &str = frame.alloc_fmt(format_args!("{} neighbours", near.len()));
+/// assert_eq!(label, "15 neighbours");
+/// ```
+///
+/// A reference cannot outlive its guard:
+///
+/// ```compile_fail,E0505
+/// let alloc = framealloc::SmartAlloc::with_defaults();
+/// let frame = alloc.frame();
+/// let number = frame.alloc(1);
+/// drop(frame);
+/// *number += 1;
+/// ```
+///
+/// # Allocator
+///
+/// `&Frame` implements `allocator_api2`'s `Allocator`, so collections that are generic over it can live in the frame and
+/// grow: see [`vec`](Self::vec) and [`map`](Self::map). Blocks are freed with the guard; the one allocated last grows in
+/// place.
+pub struct Frame<'a> {
+    ptr: Cell<usize>,
+    limit: Cell<usize>,
+    chunk: Cell<*mut Chunk>,
+    arena: &'a Arena,
+    /// Neither `Send` nor `Sync`: the arena is this thread's.
+    _here: PhantomData<*const ()>,
+}
+
+/// A growable vector in a frame guard's memory. Growing past its capacity moves it, unless it was allocated last.
+pub type ScratchVec<'f, T> = allocator_api2::vec::Vec<T, &'f Frame<'f>>;
+
+/// A growable hash map in a frame guard's memory.
+pub type ScratchMap<'f, K, V, S = hashbrown::DefaultHashBuilder> =
+    hashbrown::HashMap<K, V, S, &'f Frame<'f>>;
+
+impl Domain {
+    /// Opens a guard on this thread's arena.
+    #[inline(always)]
+    pub(crate) fn open_guard(&self) -> Result<Frame<'_>, AllocError> {
+        let arena = local(|local| {
+            if local.home.get() == self.key() {
+                local.arena.get()
+            } else {
+                self.resolve(local)
+            }
+        });
+        // SAFETY: this thread's arena in this domain, which is borrowed for as long as the guard lives.
+        let arena = unsafe { &*arena };
+        let cached = arena.cache.get();
+        let chunk = if cached.is_null() {
+            first_chunk(arena)?
+        } else {
+            // SAFETY: cached chunks are mapped and this thread's (I2).
+            arena.cache.set(unsafe { (*cached).next.get() });
+            cached
+        };
+        arena.guards.set(arena.guards.get() + 1);
+        // SAFETY: as above.
+        let limit = unsafe {
+            (*chunk).next.set(null_mut());
+            (*chunk).limit.get()
+        };
+        Ok(Frame {
+            ptr: Cell::new(payload_start(chunk)),
+            limit: Cell::new(limit),
+            chunk: Cell::new(chunk),
+            arena,
+            _here: PhantomData,
+        })
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn first_chunk(arena: &Arena) -> Result<*mut Chunk, AllocError> {
+    arena
+        .take()
+        .map_err(|refused| refusal(refused, Layout::new::<()>()))
+}
+
+fn refusal(refused: Refused, layout: Layout) -> AllocError {
+    diagnostics::refused(AllocError::new(refused.kind, layout, refused.available))
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn exhausted(error: AllocError) -> ! {
+    panic!("{error}")
+}
+
+/// What a guard's slow path gives back: by value, so that the optimiser can keep a local guard in registers.
+struct Next {
+    block: usize,
+    ptr: usize,
+    limit: usize,
+    chunk: *mut Chunk,
+}
+
+/// Finds room for a block that does not fit the guard's chunk.
+#[cold]
+#[inline(never)]
+fn next_chunk(
+    arena: &Arena,
+    top: *mut Chunk,
+    ptr: usize,
+    limit: usize,
+    layout: Layout,
+) -> Result<Next, AllocError> {
+    // SAFETY (throughout): the guard's chunks and those just taken are mapped and this thread's (I2, I3).
+    if arena.is_big(layout) {
+        let (chunk, block) = arena
+            .take_big(layout)
+            .map_err(|refused| refusal(refused, layout))?;
+        // It goes below the top, which is bumped in further.
+        unsafe {
+            (*chunk).next.set((*top).next.get());
+            (*top).next.set(chunk);
+        }
+        add(&arena.guard_bytes, footprint(layout.size()) as u64);
+        local(|local| local.charge(footprint(layout.size())));
+        return Ok(Next {
+            block,
+            ptr,
+            limit,
+            chunk: top,
+        });
+    }
+    let chunk = arena.take().map_err(|refused| refusal(refused, layout))?;
+    let (start, limit) = unsafe { (payload_start(chunk), (*chunk).limit.get()) };
+    let Some((block, end)) = layout::bump(start, limit, layout) else {
+        // The arena's last chunk is cut short by its limit.
+        unsafe { arena.recycle(chunk, 0) };
+        let refused = Refused {
+            kind: AllocErrorKind::ArenaExhausted,
+            available: limit - start,
+        };
+        return Err(refusal(refused, layout));
+    };
+    unsafe {
+        (*chunk).next.set(top);
+        // A full chunk's balance says how much of it was used.
+        (*top).balance.set((ptr - payload_start(top)) as isize);
+    }
+    Ok(Next {
+        block,
+        ptr: end,
+        limit,
+        chunk,
+    })
+}
+
+impl<'a> Frame<'a> {
+    /// A block of `layout`, which may be empty.
+    #[inline(always)]
+    fn bump(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let block = match layout::bump(self.ptr.get(), self.limit.get(), layout) {
+            Some((block, end)) => {
+                self.ptr.set(end);
+                block
+            }
+            None => {
+                let next = next_chunk(
+                    self.arena,
+                    self.chunk.get(),
+                    self.ptr.get(),
+                    self.limit.get(),
+                    layout,
+                )?;
+                self.ptr.set(next.ptr);
+                self.limit.set(next.limit);
+                self.chunk.set(next.chunk);
+                next.block
+            }
+        };
+        os::reveal(block, layout.size());
+        // SAFETY: addresses in a chunk are not null.
+        Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
+    }
+
+    /// Puts a value into the frame.
+    ///
+    /// The value's destructor would never run, so types that need one are refused at compile time: use
+    /// [`alloc_box`](Self::alloc_box) for them.
+    ///
+    /// # Panics
+    ///
+    /// With FA003 if the arena's limit is reached; [`try_alloc`](Self::try_alloc) returns the error.
+    ///
+    /// ```compile_fail
+    /// let alloc = framealloc::SmartAlloc::with_defaults();
+    /// alloc.frame().alloc(String::from("its heap memory would leak"));
+    /// ```
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc<T>(&self, value: T) -> &mut T {
+        match self.try_alloc(value) {
+            Ok(value) => value,
+            Err(error) => exhausted(error),
+        }
+    }
+
+    /// [`alloc`](Self::alloc) that returns the error.
+    ///
+    /// # Errors
+    ///
+    /// [`ArenaExhausted`](AllocErrorKind::ArenaExhausted) (FA003) or [`OutOfMemory`](AllocErrorKind::OutOfMemory).
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
+        const {
+            assert!(
+                !mem::needs_drop::<T>(),
+                "this type has a destructor, which a frame would never run: use `alloc_box`, which runs it"
+            )
+        };
+        Ok(self.try_alloc_uninit()?.write(value))
+    }
+
+    /// Builds a value in the frame.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc).
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_with<T>(&self, build: impl FnOnce() -> T) -> &mut T {
+        const {
+            assert!(
+                !mem::needs_drop::<T>(),
+                "this type has a destructor, which a frame would never run: use `alloc_box`, which runs it"
+            )
+        };
+        self.alloc_uninit().write(build())
+    }
+
+    /// Room for a value, not filled: no bound on the type, and no copy.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc).
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_uninit<T>(&self) -> &mut MaybeUninit<T> {
+        match self.try_alloc_uninit() {
+            Ok(value) => value,
+            Err(error) => exhausted(error),
+        }
+    }
+
+    /// [`alloc_uninit`](Self::alloc_uninit) that returns the error.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc).
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn try_alloc_uninit<T>(&self) -> Result<&mut MaybeUninit<T>, AllocError> {
+        let mut block = if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            self.bump(Layout::new::<T>())?.cast::<MaybeUninit<T>>()
+        };
+        // SAFETY: a fresh block of the type's layout, bounded by the borrow of the guard, which frees it.
+        Ok(unsafe { block.as_mut() })
+    }
+
+    /// Puts a value into the frame that is dropped with the returned box.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc).
+    #[inline(always)]
+    #[track_caller]
+    pub fn alloc_box<T>(&self, value: T) -> GuardBox<'_, T> {
+        match self.try_alloc_box(value) {
+            Ok(value) => value,
+            Err(error) => exhausted(error),
+        }
+    }
+
+    /// [`alloc_box`](Self::alloc_box) that returns the error.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc).
+    #[inline(always)]
+    pub fn try_alloc_box<T>(&self, value: T) -> Result<GuardBox<'_, T>, AllocError> {
+        Ok(GuardBox(self.try_alloc_uninit()?.write(value)))
+    }
+
+    /// Room for `len` values, not filled.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_alloc`](Self::try_alloc), and [`CapacityOverflow`](AllocErrorKind::CapacityOverflow) if so many values
+    /// have no representable size.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn try_alloc_slice_uninit<T>(
+        &self,
+        len: usize,
+    ) -> Result<&mut [MaybeUninit<T>], AllocError> {
+        let block = if size_of::<T>() == 0 || len == 0 {
+            NonNull::dangling()
+        } else {
+            let layout = Layout::array::<T>(len)
+                .map_err(|_| diagnostics::refused(AllocError::overflow::<T>(len)))?;
+            self.bump(layout)?.cast::<MaybeUninit<T>>()
+        };
+        // SAFETY: a fresh block of so many elements, bounded by the borrow of the guard, which frees it.
+        Ok(unsafe { slice::from_raw_parts_mut(block.as_ptr(), len) })
+    }
+
+    /// Room for `len` values, not filled.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc), and if so many values have no representable size.
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_slice_uninit<T>(&self, len: usize) -> &mut [MaybeUninit<T>] {
+        match self.try_alloc_slice_uninit(len) {
+            Ok(slice) => slice,
+            Err(error) => exhausted(error),
+        }
+    }
+
+    /// A copy of `values`.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc).
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
+        self.alloc_slice_uninit(values.len())
+            .write_copy_of_slice(values)
+    }
+
+    /// `len` copies of `value`.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_slice_fill<T: Copy>(&self, len: usize, value: T) -> &mut [T] {
+        self.alloc_slice_fill_with(len, |_| value)
+    }
+
+    /// `len` values made by `build`, which is given their indices.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
+    #[inline(always)]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_slice_fill_with<T>(
+        &self,
+        len: usize,
+        mut build: impl FnMut(usize) -> T,
+    ) -> &mut [T] {
+        const {
+            assert!(
+                !mem::needs_drop::<T>(),
+                "this type has a destructor, which a frame would never run: collect into a `vec`, which runs it"
+            )
+        };
+        let slice = self.alloc_slice_uninit(len);
+        for (index, place) in slice.iter_mut().enumerate() {
+            place.write(build(index));
+        }
+        // SAFETY: every element was written.
+        unsafe { slice.assume_init_mut() }
+    }
+
+    /// The values of an iterator of any length.
+    ///
+    /// The block grows in place while nothing else is allocated from the guard, and what it does not need stays free.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_slice_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
+        const {
+            assert!(
+                !mem::needs_drop::<T>(),
+                "this type has a destructor, which a frame would never run: collect into a `vec`, which runs it"
+            )
+        };
+        let values = values.into_iter();
+        let mut slice = self.vec_with_capacity(values.size_hint().0);
+        slice.extend(values);
+        slice.shrink_to_fit();
+        slice.leak()
+    }
+
+    /// A copy of `text`.
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc).
+    #[inline]
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_str(&self, text: &str) -> &mut str {
+        // SAFETY: a copy of a `str`.
+        unsafe { core::str::from_utf8_unchecked_mut(self.alloc_slice_copy(text.as_bytes())) }
+    }
+
+    /// Formatted text: what `format!` is for the heap.
+    ///
+    /// ```
+    /// let alloc = framealloc::SmartAlloc::with_defaults();
+    /// let frame = alloc.frame();
+    /// assert_eq!(frame.alloc_fmt(format_args!("{:>4}", 42)), "  42");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`alloc`](Self::alloc), and as `format!` if a formatting trait returns an error.
+    #[track_caller]
+    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
+    pub fn alloc_fmt(&self, text: fmt::Arguments<'_>) -> &mut str {
+        struct Text<'f>(ScratchVec<'f, u8>);
+        impl fmt::Write for Text<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.extend_from_slice(text.as_bytes());
+                Ok(())
+            }
+        }
+        let mut written = Text(self.vec_with_capacity(text.as_str().map_or(64, str::len)));
+        fmt::write(&mut written, text)
+            .expect("a formatting trait returned an error although none was reported to it");
+        written.0.shrink_to_fit();
+        // SAFETY: only whole `str`s were written.
+        unsafe { core::str::from_utf8_unchecked_mut(written.0.leak()) }
+    }
+
+    /// An empty growable vector.
+    #[inline]
+    pub fn vec<T>(&self) -> ScratchVec<'_, T> {
+        ScratchVec::new_in(self)
+    }
+
+    /// A growable vector with room for `capacity` values.
+    ///
+    /// # Panics
+    ///
+    /// As `Vec::with_capacity`.
+    #[inline]
+    pub fn vec_with_capacity<T>(&self, capacity: usize) -> ScratchVec<'_, T> {
+        ScratchVec::with_capacity_in(capacity, self)
+    }
+
+    /// An empty growable hash map.
+    #[inline]
+    pub fn map<K, V>(&self) -> ScratchMap<'_, K, V> {
+        self.map_with_hasher(0, hashbrown::DefaultHashBuilder::default())
+    }
+
+    /// A growable hash map with room for `capacity` entries.
+    ///
+    /// # Panics
+    ///
+    /// As `HashMap::with_capacity`.
+    #[inline]
+    pub fn map_with_capacity<K, V>(&self, capacity: usize) -> ScratchMap<'_, K, V> {
+        self.map_with_hasher(capacity, hashbrown::DefaultHashBuilder::default())
+    }
+
+    /// A growable hash map with a hasher of your choice.
+    ///
+    /// # Panics
+    ///
+    /// As `HashMap::with_capacity`.
+    #[inline]
+    pub fn map_with_hasher<K, V, S: BuildHasher>(
+        &self,
+        capacity: usize,
+        hasher: S,
+    ) -> ScratchMap<'_, K, V, S> {
+        ScratchMap::with_capacity_and_hasher_in(capacity, hasher, self)
+    }
+
+    /// Bytes that this guard's chunks hold blocks in: what it used so far, alignment included.
+    pub fn used_bytes(&self) -> usize {
+        let mut used = self.ptr.get() - payload_start(self.chunk.get());
+        // SAFETY: the guard's chunks are mapped and this thread's (I2, I3).
+        let mut next = unsafe { (*self.chunk.get()).next.get() };
+        while !next.is_null() {
+            let chunk = unsafe { &*next };
+            used += if chunk.is_big {
+                chunk.limit.get() - payload_start(next)
+            } else {
+                chunk.balance.get() as usize
+            };
+            next = chunk.next.get();
+        }
+        used
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let arena = self.arena;
+        let chunk = self.chunk.get();
+        let used = self.ptr.get() - payload_start(chunk);
+        // SAFETY: the guard's chunks are mapped and this thread's (I2, I3), and every reference into them is dead.
+        unsafe {
+            let rest = (*chunk).next.get();
+            arena.recycle_small(chunk, used);
+            if !rest.is_null() {
+                close_rest(arena, rest);
+            }
+        }
+        add(&arena.guard_bytes, used as u64);
+        arena.guards.set(arena.guards.get() - 1);
+        local(|local| local.charge(used));
+    }
+}
+
+/// Gives back the chunks of a guard that needed more than one.
+///
+/// # Safety
+///
+/// `next` is a list of chunks that a closing guard held.
+#[cold]
+#[inline(never)]
+unsafe fn close_rest(arena: &Arena, mut next: *mut Chunk) {
+    let mut bytes = 0;
+    while !next.is_null() {
+        let chunk = next;
+        // SAFETY: the caller's contract.
+        unsafe {
+            next = (*chunk).next.get();
+            // A big chunk's bytes were counted when it was taken.
+            let used = if (*chunk).is_big {
+                0
+            } else {
+                (*chunk).balance.get() as usize
+            };
+            bytes += used;
+            arena.recycle(chunk, used);
+        }
+    }
+    add(&arena.guard_bytes, bytes as u64);
+    local(|local| local.charge(bytes));
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("used_bytes", &self.used_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: blocks stay where they are until the guard closes, which every copy of the reference keeps from happening; they
+// are freed by nothing else.
+unsafe impl Allocator for &Frame<'_> {
+    #[inline(always)]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, ApiError> {
+        if layout.size() == 0 {
+            // SAFETY: alignments are not zero.
+            let dangling = unsafe { NonNull::new_unchecked(layout.align() as *mut u8) };
+            return Ok(NonNull::slice_from_raw_parts(dangling, 0));
+        }
+        let block = self.bump(layout).map_err(|_| ApiError)?;
+        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+        // The block allocated last goes back, so that a vector which comes and goes costs nothing.
+        let start = block.as_ptr() as usize;
+        if layout.size() != 0 && start + footprint(layout.size()) == self.ptr.get() {
+            self.ptr.set(start);
+            os::conceal(start, footprint(layout.size()));
+        }
+    }
+
+    #[inline]
+    unsafe fn grow(
+        &self,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, ApiError> {
+        let start = block.as_ptr() as usize;
+        if old.size() != 0
+            && start + footprint(old.size()) == self.ptr.get()
+            && new.align() <= old.align()
+            && footprint(new.size()) <= self.limit.get() - start
+        {
+            self.ptr.set(start + footprint(new.size()));
+            os::reveal(start, new.size());
+            return Ok(NonNull::slice_from_raw_parts(block, new.size()));
+        }
+        let fresh = self.allocate(new)?;
+        // SAFETY: both blocks are live, the fresh one is at least as large, and they do not overlap.
+        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), old.size()) };
+        Ok(fresh)
+    }
+
+    #[inline]
+    unsafe fn shrink(
+        &self,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, ApiError> {
+        let start = block.as_ptr() as usize;
+        if start.is_multiple_of(new.align()) {
+            if old.size() != 0 && start + footprint(old.size()) == self.ptr.get() {
+                self.ptr.set(start + footprint(new.size()));
+                os::conceal(start + new.size(), footprint(old.size()) - new.size());
+            }
+            return Ok(NonNull::slice_from_raw_parts(block, new.size()));
+        }
+        let fresh = self.allocate(new)?;
+        // SAFETY: both blocks are live and hold the new size, and they do not overlap.
+        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), new.size()) };
+        Ok(fresh)
+    }
+}
+
+/// An owned value in a guard's memory: its destructor runs when the box drops, its memory is freed with the guard.
+///
+/// It can be sent to scoped threads if `T: Send`, since dropping it touches nothing of the arena.
+pub struct GuardBox<'f, T: ?Sized>(&'f mut T);
+
+impl<'f, T: ?Sized> GuardBox<'f, T> {
+    /// Gives up ownership: the destructor never runs.
+    pub fn leak(self) -> &'f mut T {
+        let value = &raw mut *mem::ManuallyDrop::new(self).0;
+        // SAFETY: the box that held this reference is forgotten.
+        unsafe { &mut *value }
+    }
+}
+
+impl<T> GuardBox<'_, T> {
+    /// Takes the value out of the frame.
+    pub fn into_inner(self) -> T {
+        // SAFETY: the box that owned the value is forgotten.
+        unsafe { ptr::read(self.leak()) }
+    }
+}
+
+impl<T: ?Sized> Drop for GuardBox<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the box owns the value, which is dropped once, here.
+        unsafe { ptr::drop_in_place(self.0) }
+    }
+}
+
+impl<T: ?Sized> Deref for GuardBox<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        self.0
+    }
+}
+
+impl<T: ?Sized> DerefMut for GuardBox<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0
+    }
+}
+
+forward_to_value!(GuardBox<'_, T: ?Sized>);

@@ -1,0 +1,432 @@
+//! Frame memory through `&self`: the fast path, and the box that holds a lease.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{self, MaybeUninit};
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull};
+
+use super::chunk;
+use super::domain::Domain;
+use super::forward::{fillable, forward_to_value};
+use super::layout::{self, MIN_ALIGN, footprint};
+use super::os;
+use super::thread::local;
+use crate::diagnostics;
+use crate::error::AllocError;
+
+impl Domain {
+    /// Leases a block of this thread's open frame. `layout` is not empty.
+    #[inline(always)]
+    pub(crate) fn lease(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        local(|local| {
+            if local.key.get() == self.key() {
+                let ptr = local.ptr.get();
+                if let Some((block, end)) = layout::bump(ptr, local.limit.get(), layout) {
+                    local.ptr.set(end);
+                    if layout.align() > MIN_ALIGN {
+                        // SAFETY: the padding lies in the active chunk, and is nobody's.
+                        unsafe { chunk::credit(ptr, block - ptr) };
+                    }
+                    os::reveal(block, layout.size());
+                    // SAFETY: addresses in a chunk are not null.
+                    return Ok(unsafe { NonNull::new_unchecked(block as *mut u8) });
+                }
+            }
+            self.lease_slowly(layout)
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lease_slowly(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let leased = local(|local| {
+            if local.key.get() != self.key() {
+                self.enter(local).map_err(|kind| (kind, 0))?;
+                if let Some((block, end)) = layout::bump(local.ptr.get(), local.limit.get(), layout)
+                {
+                    // SAFETY: the padding lies in the active chunk, and is nobody's.
+                    unsafe { chunk::credit(local.ptr.get(), block - local.ptr.get()) };
+                    local.ptr.set(end);
+                    return Ok(block);
+                }
+            }
+            // SAFETY: the arena of this thread in this domain, which is active.
+            let arena = unsafe { &*local.arena.get() };
+            arena
+                .lease_slowly(local, layout)
+                .map_err(|refused| (refused.kind, refused.available))
+        });
+        match leased {
+            Ok(block) => {
+                os::reveal(block, layout.size());
+                // SAFETY: addresses in a chunk are not null.
+                Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
+            }
+            Err((kind, available)) => Err(diagnostics::refused(AllocError::new(
+                kind, layout, available,
+            ))),
+        }
+    }
+
+    /// Moves the end of a leased block, if it is the last one in the active chunk and there is room.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lease on the block, of `old` bytes (not zero), and `new` is not zero.
+    unsafe fn resize_in_place(&self, block: usize, old: usize, new: usize) -> bool {
+        local(|local| {
+            // Equal only if the block's chunk is the active one: a chunk that was left is not bumped in while it is leased.
+            if block + footprint(old) != local.ptr.get()
+                || footprint(new) > local.limit.get() - block
+            {
+                return false;
+            }
+            local.ptr.set(block + footprint(new));
+            os::reveal(block, new);
+            if new < old {
+                os::conceal(block + new, footprint(old) - new);
+            }
+            true
+        })
+    }
+}
+
+/// An owned value in frame memory: a *lease* on its thread's arena.
+///
+/// It stays valid for as long as it lives, even past the end of its frame: the memory around it is then kept apart
+/// (and reported as FA002) until the box drops. Forgetting it leaks its memory and nothing else. The value's destructor
+/// runs when the box drops.
+///
+/// A `FrameBox` cannot leave its thread, since dropping it touches the arena without synchronisation; it can be shared
+/// with scoped threads if `T: Sync`.
+///
+/// ```
+/// use framealloc::SmartAlloc;
+///
+/// let alloc = SmartAlloc::with_defaults();
+/// alloc.begin_frame();
+/// let mut path = alloc.frame_box([0u32; 16])?;
+/// path[3] = 7;
+/// assert_eq!(path.iter().sum::<u32>(), 7);
+/// drop(path);
+/// alloc.end_frame();
+/// # Ok::<(), framealloc::AllocError>(())
+/// ```
+pub struct FrameBox<'a, T: ?Sized> {
+    value: NonNull<T>,
+    /// Borrows a handle of the domain (I1). The raw pointer keeps it on its thread (I2).
+    _lease: PhantomData<(&'a Domain, *const ())>,
+    _owned: PhantomData<T>,
+}
+
+/// A slice in frame memory. See [`FrameBox`].
+pub type FrameSlice<'a, T> = FrameBox<'a, [T]>;
+
+/// Text in frame memory. See [`FrameBox`].
+pub type FrameStr<'a> = FrameBox<'a, str>;
+
+// SAFETY: sharing a box gives shared access to the value and to nothing of the arena.
+unsafe impl<T: ?Sized + Sync> Sync for FrameBox<'_, T> {}
+
+impl<'a, T> FrameBox<'a, T> {
+    /// Leases room for a `T`; a zero-sized one has none and touches no arena.
+    #[inline(always)]
+    pub(crate) fn uninit(domain: &'a Domain) -> Result<FrameBox<'a, MaybeUninit<T>>, AllocError> {
+        let value = if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            domain.lease(Layout::new::<T>())?.cast()
+        };
+        // SAFETY: leased for this type, or zero-sized.
+        Ok(unsafe { FrameBox::from_block(value) })
+    }
+
+    #[inline(always)]
+    pub(crate) fn new(domain: &'a Domain, value: T) -> Result<Self, AllocError> {
+        Ok(Self::uninit(domain)?.write(value))
+    }
+}
+
+impl<'a, T: ?Sized> FrameBox<'a, T> {
+    /// # Safety
+    ///
+    /// `value` is leased by nobody else from an arena of this thread whose domain is borrowed for `'a`, or it is zero-sized.
+    #[inline(always)]
+    unsafe fn from_block(value: NonNull<T>) -> Self {
+        Self {
+            value,
+            _lease: PhantomData,
+            _owned: PhantomData,
+        }
+    }
+
+    /// Gives up the lease: the value stays where it is until the allocator is dropped, and its destructor never runs.
+    pub fn leak(self) -> &'a mut T {
+        let mut value = self.value;
+        mem::forget(self);
+        // SAFETY: the lease is never returned, so the memory stays (I1), and nobody else refers to it.
+        unsafe { value.as_mut() }
+    }
+
+    /// The value's address.
+    pub fn as_ptr(&self) -> *const T {
+        self.value.as_ptr()
+    }
+
+    /// The value's address.
+    pub fn as_mut_ptr(&mut self) -> *mut T {
+        self.value.as_ptr()
+    }
+
+    /// Gives up the lease, as [`leak`](Self::leak) does.
+    pub fn into_raw(self) -> *mut T {
+        self.leak()
+    }
+}
+
+impl<T: ?Sized> Drop for FrameBox<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // The value goes first and the lease last, on unwinding too: the destructor may allocate, or end the frame.
+        struct Lease(usize, usize, usize);
+        impl Drop for Lease {
+            #[inline(always)]
+            fn drop(&mut self) {
+                if self.1 != 0 {
+                    // SAFETY: the block is leased by the box being dropped.
+                    unsafe { chunk::end_lease(self.0, self.1, self.2) }
+                }
+            }
+        }
+        let address = self.value.as_ptr().cast::<u8>() as usize;
+        // SAFETY: the value is alive until the next line.
+        let value = unsafe { self.value.as_ref() };
+        let _lease = Lease(address, size_of_val(value), align_of_val(value));
+        // SAFETY: dropped once, here.
+        unsafe { ptr::drop_in_place(self.value.as_ptr()) }
+    }
+}
+
+impl<T: ?Sized> Deref for FrameBox<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: leased memory stays (I1), and the box owns the value.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for FrameBox<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as for `deref`, and the box is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+forward_to_value!(FrameBox<'_, T: ?Sized>);
+fillable!(FrameBox<'a, T>);
+
+/// A slice under construction. It holds its lease, so that the code which makes the elements may do as it likes: allocate,
+/// end the frame, or panic.
+pub(crate) struct SliceBuilder<'a, T> {
+    domain: &'a Domain,
+    start: NonNull<T>,
+    capacity: usize,
+    len: usize,
+    _owned: PhantomData<T>,
+}
+
+impl<'a, T> SliceBuilder<'a, T> {
+    pub(crate) fn with_capacity(domain: &'a Domain, capacity: usize) -> Result<Self, AllocError> {
+        let mut builder = Self {
+            domain,
+            start: NonNull::dangling(),
+            capacity: if size_of::<T>() == 0 { usize::MAX } else { 0 },
+            len: 0,
+            _owned: PhantomData,
+        };
+        if capacity > builder.capacity {
+            builder.grow_to(capacity)?;
+        }
+        Ok(builder)
+    }
+
+    fn bytes(&self) -> usize {
+        self.capacity * size_of::<T>()
+    }
+
+    fn has_block(&self) -> bool {
+        size_of::<T>() != 0 && self.capacity != 0
+    }
+
+    #[cold]
+    fn grow_to(&mut self, capacity: usize) -> Result<(), AllocError> {
+        let layout = Layout::array::<T>(capacity)
+            .map_err(|_| diagnostics::refused(AllocError::overflow::<T>(capacity)))?;
+        if self.has_block() {
+            // SAFETY: the builder holds the lease.
+            let grew = unsafe {
+                self.domain.resize_in_place(
+                    self.start.as_ptr() as usize,
+                    self.bytes(),
+                    layout.size(),
+                )
+            };
+            if grew {
+                self.capacity = capacity;
+                return Ok(());
+            }
+        }
+        let fresh = self.domain.lease(layout)?.cast::<T>();
+        // SAFETY: the fresh block holds at least as many elements, and they do not overlap.
+        unsafe { ptr::copy_nonoverlapping(self.start.as_ptr(), fresh.as_ptr(), self.len) };
+        self.end_lease();
+        self.start = fresh;
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    fn end_lease(&mut self) {
+        if self.has_block() {
+            // SAFETY: the builder holds the lease, and the elements are moved away or dropped.
+            unsafe {
+                chunk::end_lease(self.start.as_ptr() as usize, self.bytes(), align_of::<T>())
+            };
+            self.capacity = 0;
+        }
+    }
+
+    /// Appends one element. If there is no memory for it, it is dropped, and what was built before stays.
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) -> Result<(), AllocError> {
+        if self.len == self.capacity {
+            self.grow_to(self.capacity.saturating_mul(2).max(4))?;
+        }
+        // SAFETY: there is room for one more.
+        unsafe { self.start.add(self.len).write(value) };
+        self.len += 1;
+        Ok(())
+    }
+
+    pub(crate) fn extend_copy(&mut self, values: &[T]) -> Result<(), AllocError>
+    where
+        T: Copy,
+    {
+        let needed = self
+            .len
+            .checked_add(values.len())
+            .ok_or_else(|| diagnostics::refused(AllocError::overflow::<T>(usize::MAX)))?;
+        if needed > self.capacity {
+            self.grow_to(needed.max(self.capacity.saturating_mul(2)))?;
+        }
+        // SAFETY: there is room, and a slice cannot overlap memory that nobody else refers to.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                values.as_ptr(),
+                self.start.add(self.len).as_ptr(),
+                values.len(),
+            )
+        };
+        self.len = needed;
+        Ok(())
+    }
+
+    /// The finished slice. Room that it does not need goes back to the arena.
+    pub(crate) fn finish(mut self) -> FrameSlice<'a, T> {
+        let (start, len) = (self.start, self.len);
+        if self.has_block() {
+            if len == 0 {
+                self.end_lease();
+            } else {
+                let (block, old, new) =
+                    (start.as_ptr() as usize, self.bytes(), len * size_of::<T>());
+                // SAFETY: the builder holds the lease. Where the end cannot be moved, the rest is counted as dropped: the
+                // balance of the block's chunk, active or retired, stays short of it by the bytes that are kept.
+                unsafe {
+                    if !self.domain.resize_in_place(block, old, new) {
+                        let rest = footprint(old) - footprint(new);
+                        let balance = &(*chunk::of_block(block, align_of::<T>())).balance;
+                        balance.set(balance.get() + rest as isize);
+                    }
+                }
+            }
+        }
+        mem::forget(self);
+        // SAFETY: the builder's lease, passed on with as many bytes as the slice has; an empty slice has none.
+        unsafe { FrameBox::from_block(NonNull::slice_from_raw_parts(start, len)) }
+    }
+}
+
+impl<T> Drop for SliceBuilder<'_, T> {
+    fn drop(&mut self) {
+        struct Rest<'b, 'a, T>(&'b mut SliceBuilder<'a, T>);
+        impl<T> Drop for Rest<'_, '_, T> {
+            fn drop(&mut self) {
+                self.0.end_lease();
+            }
+        }
+        let rest = Rest(self);
+        // SAFETY: the first `len` elements are initialised, and dropped once.
+        unsafe {
+            ptr::drop_in_place(ptr::slice_from_raw_parts_mut(
+                rest.0.start.as_ptr(),
+                rest.0.len,
+            ))
+        }
+    }
+}
+
+/// Writes text into frame memory; remembers the allocation failure that `fmt::Error` cannot carry.
+pub(crate) struct TextBuilder<'a> {
+    bytes: SliceBuilder<'a, u8>,
+    refused: Option<AllocError>,
+}
+
+impl<'a> TextBuilder<'a> {
+    pub(crate) fn format(
+        domain: &'a Domain,
+        text: fmt::Arguments<'_>,
+    ) -> Result<FrameStr<'a>, AllocError> {
+        let mut builder = Self {
+            bytes: SliceBuilder::with_capacity(domain, text.as_str().map_or(64, str::len))?,
+            refused: None,
+        };
+        if fmt::write(&mut builder, text).is_err() {
+            return Err(builder.refused.unwrap_or_else(|| {
+                panic!("a formatting trait returned an error although none was reported to it")
+            }));
+        }
+        Ok(builder.finish())
+    }
+
+    pub(crate) fn copy(domain: &'a Domain, text: &str) -> Result<FrameStr<'a>, AllocError> {
+        let mut bytes = SliceBuilder::with_capacity(domain, text.len())?;
+        bytes.extend_copy(text.as_bytes())?;
+        Ok(Self {
+            bytes,
+            refused: None,
+        }
+        .finish())
+    }
+
+    fn finish(self) -> FrameStr<'a> {
+        let bytes = self.bytes.finish();
+        let text = NonNull::new(bytes.value.as_ptr() as *mut str).expect("not null before");
+        mem::forget(bytes);
+        // SAFETY: the same lease, passed on; only whole `str`s were written.
+        unsafe { FrameBox::from_block(text) }
+    }
+}
+
+impl fmt::Write for TextBuilder<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes.extend_copy(text.as_bytes()).map_err(|error| {
+            self.refused = Some(error);
+            fmt::Error
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Memory from the system, what the system is told about it, and what freed memory is filled with.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use std::alloc::{GlobalAlloc, System};
+
+use super::layout::HUGE_PAGE;
+
+/// Freed frame and pool memory is filled with this in debug builds and with the feature `debug`.
+pub(crate) const POISON: u8 = 0xCD;
+/// Whether freed memory is filled with [`POISON`].
+pub(crate) const POISONS: bool = cfg!(any(debug_assertions, feature = "debug"));
+
+/// Maps `layout` bytes. `None` if the system has no more, or if the size is zero.
+///
+/// The memory comes from [`System`], not from the global allocator, so that a
+/// [`HeapAudit`](crate::HeapAudit) does not count the allocator's own mappings as heap traffic.
+pub(crate) fn map(layout: Layout) -> Option<NonNull<u8>> {
+    if layout.size() == 0 {
+        return None;
+    }
+    // SAFETY: the size is not zero.
+    NonNull::new(unsafe { System.alloc(layout) })
+}
+
+/// Gives a mapping back.
+///
+/// # Safety
+///
+/// `start` came from [`map`] with the same layout, and nothing refers to it any more.
+pub(crate) unsafe fn unmap(start: NonNull<u8>, layout: Layout) {
+    hide::open(start.as_ptr() as usize, layout.size());
+    // SAFETY: the caller's contract.
+    unsafe { System.dealloc(start.as_ptr(), layout) }
+}
+
+/// Asks the system to back a large mapping with huge pages: the first touch of an arena is then about ten times
+/// cheaper. Only a hint; smaller mappings and other systems are left alone.
+pub(crate) fn advise_huge_pages(start: NonNull<u8>, layout: Layout) {
+    #[cfg(target_os = "linux")]
+    if layout.size() >= HUGE_PAGE && layout.align() >= HUGE_PAGE {
+        let whole = layout.size() & !(HUGE_PAGE - 1);
+        // SAFETY: the range lies inside a mapping that we own, and the advice changes no contents. A refusal is harmless.
+        unsafe { libc::madvise(start.as_ptr().cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, layout, HUGE_PAGE);
+}
+
+/// Fills memory that was just freed, so that a read of it is recognised, and hides it from the sanitizer.
+///
+/// # Safety
+///
+/// The range is mapped, and no block in it is live.
+#[inline(always)]
+pub(crate) unsafe fn poison(start: usize, len: usize) {
+    if POISONS {
+        hide::open(start, len);
+        // SAFETY: the caller's contract.
+        unsafe { core::ptr::write_bytes(start as *mut u8, POISON, len) };
+    }
+    hide::close(start, len);
+}
+
+/// Hides memory that has not been handed out yet from the sanitizer.
+#[inline(always)]
+pub(crate) fn conceal(start: usize, len: usize) {
+    hide::close(start, len);
+}
+
+/// Makes a block visible to the sanitizer before it is handed out.
+#[inline(always)]
+pub(crate) fn reveal(start: usize, len: usize) {
+    hide::open(start, len);
+}
+
+/// AddressSanitizer's interface for allocators that cut up their own mappings.
+#[cfg(framealloc_asan)]
+mod hide {
+    unsafe extern "C" {
+        fn __asan_poison_memory_region(start: *const u8, len: usize);
+        fn __asan_unpoison_memory_region(start: *const u8, len: usize);
+    }
+    pub(super) fn close(start: usize, len: usize) {
+        // SAFETY: marks shadow memory only.
+        unsafe { __asan_poison_memory_region(start as *const u8, len) }
+    }
+    pub(super) fn open(start: usize, len: usize) {
+        // SAFETY: marks shadow memory only.
+        unsafe { __asan_unpoison_memory_region(start as *const u8, len) }
+    }
+}
+#[cfg(not(framealloc_asan))]
+mod hide {
+    #[inline(always)]
+    pub(super) fn close(_: usize, _: usize) {}
+    #[inline(always)]
+    pub(super) fn open(_: usize, _: usize) {}
+}

@@ -1,0 +1,327 @@
+//! One thread's pools: a list of free blocks for each size class, and the pages that they come from.
+//!
+//! ```text
+//!  PoolHeap (in the thread's record)             page: 64 KiB, aligned
+//! +----------------------------+               +-------+-------+-------+-------+-----------------+
+//! | free[class] --> block --> block -->         | owner | block | block | block | not carved yet  |
+//! | fresh[class]: uncarved rest of a page ----->| class |       |       |       |                 |
+//! | remote <== other threads' frees, by 64     +-------+-------+-------+-------+-----------------+
+//! | batch: frees for one other owner, up to 64
+//! +----------------------------+
+//! ```
+//!
+//! A block freed by its owner goes to the front of its class's list, whatever its page: one list a class and no lists of
+//! pages is what makes churn cheap. A block of another thread's page joins the batch for that owner; a full batch is handed
+//! over with one atomic exchange, and the owner takes all such blocks back when a list of its own runs out.
+
+use core::cell::Cell;
+use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::alloc::Layout;
+
+use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
+use super::remote::{Block, RemoteList};
+use crate::allocators::os;
+use crate::allocators::thread::{LIMBO, Local, add, local};
+use crate::sync::Mutex;
+
+/// Frees for another thread are handed over when so many have gathered, or at a frame's end.
+const BATCH: usize = 64;
+/// A list is refilled with at most so many bytes of fresh blocks.
+const REFILL_BYTES: usize = 4096;
+/// Pages are mapped by the segment.
+const SEGMENT: usize = 2 << 20;
+
+#[repr(C)]
+struct Page {
+    owner: *const PoolHeap,
+    class: usize,
+}
+
+/// The page of a pooled block.
+#[inline(always)]
+fn page_of(block: *mut Block) -> *mut Page {
+    (block as usize & !(PAGE - 1)) as *mut Page
+}
+
+/// Frees for the pages of one other owner, gathered.
+#[derive(Clone, Copy)]
+struct Batch {
+    owner: *const PoolHeap,
+    first: *mut Block,
+    last: *mut Block,
+    len: usize,
+}
+
+const NO_BATCH: Batch = Batch {
+    owner: null(),
+    first: null_mut(),
+    last: null_mut(),
+    len: 0,
+};
+
+#[repr(C, align(128))]
+pub(crate) struct PoolHeap {
+    free: [Cell<*mut Block>; CLASSES],
+    /// The uncarved rest of the newest page of each class: start and end.
+    fresh: [Cell<(usize, usize)>; CLASSES],
+    batch: Cell<Batch>,
+    /// Blocks handed out and taken back by this thread, by class; what is live is the difference over all threads.
+    allocs: [AtomicU64; CLASSES],
+    frees: [AtomicU64; CLASSES],
+    pages: AtomicU64,
+    /// On a cache line of its own: the other threads write it.
+    remote: Aligned<RemoteList>,
+}
+
+#[repr(align(128))]
+struct Aligned<T>(T);
+
+// SAFETY: the cells are touched by the thread that holds the record (limbo's under its lock); the rest is atomic (I5).
+#[expect(unsafe_code, reason = "pools are parts of shared records")]
+unsafe impl Sync for PoolHeap {}
+
+impl PoolHeap {
+    pub(crate) const fn new() -> Self {
+        Self {
+            free: [const { Cell::new(null_mut()) }; CLASSES],
+            fresh: [const { Cell::new((0, 0)) }; CLASSES],
+            batch: Cell::new(NO_BATCH),
+            allocs: [const { AtomicU64::new(0) }; CLASSES],
+            frees: [const { AtomicU64::new(0) }; CLASSES],
+            pages: AtomicU64::new(0),
+            remote: Aligned(RemoteList::new()),
+        }
+    }
+
+    /// Blocks of `class` that this thread handed out and took back.
+    pub(crate) fn traffic(&self, class: usize) -> (u64, u64) {
+        (
+            self.allocs[class].load(Relaxed),
+            self.frees[class].load(Relaxed),
+        )
+    }
+
+    /// Bytes of this thread's pages.
+    pub(crate) fn page_bytes(&self) -> u64 {
+        self.pages.load(Relaxed) * PAGE as u64
+    }
+
+    /// Takes a block from the list of `class`, refilling it if need be.
+    #[cold]
+    fn refill(&self, class: usize) -> *mut Block {
+        let mut returned = self.remote.0.take();
+        while !returned.is_null() {
+            // SAFETY: the blocks taken are ours, and their pages too.
+            unsafe {
+                let next = Block::next(returned);
+                self.put(returned, (*page_of(returned)).class);
+                returned = next;
+            }
+        }
+        if let Some(block) = self.pop(class) {
+            return block;
+        }
+        let size = class_size(class);
+        let (mut start, mut end) = self.fresh[class].get();
+        if start == end {
+            let page = take_page();
+            if page.is_null() {
+                return null_mut();
+            }
+            // SAFETY: the page is ours alone, and aligned.
+            unsafe { page.write(Page { owner: self, class }) };
+            add(&self.pages, 1);
+            start = page as usize + first_block(class);
+            end = start + blocks_per_page(class) * size;
+            os::conceal(start, end - start);
+        }
+        let count = ((end - start) / size).min((REFILL_BYTES / size).max(1));
+        self.fresh[class].set((start + count * size, end));
+        for index in (0..count).rev() {
+            let block = (start + index * size) as *mut Block;
+            os::reveal(block as usize, size_of::<Block>());
+            // SAFETY: a fresh block of our page.
+            unsafe { self.put(block, class) };
+        }
+        self.pop(class).expect("at least one block was added")
+    }
+
+    /// # Safety
+    ///
+    /// `block` is free, of a page of this heap, and of `class`.
+    #[inline(always)]
+    unsafe fn put(&self, block: *mut Block, class: usize) {
+        let list = &self.free[class];
+        // SAFETY: the caller's contract.
+        unsafe { Block::set_next(block, list.get()) };
+        list.set(block);
+    }
+
+    #[inline(always)]
+    fn pop(&self, class: usize) -> Option<*mut Block> {
+        let list = &self.free[class];
+        let block = list.get();
+        if block.is_null() {
+            return None;
+        }
+        // SAFETY: blocks on the list are free and ours.
+        list.set(unsafe { Block::next(block) });
+        Some(block)
+    }
+
+    /// Hands the gathered frees over to their owner.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn flush(&self) {
+        let batch = self.batch.replace(NO_BATCH);
+        if batch.len != 0 {
+            // SAFETY: heaps are never freed (I5); the batch's blocks are linked, and ours to give.
+            unsafe { (*batch.owner).remote.0.push_chain(batch.first, batch.last) };
+        }
+    }
+
+    /// Whether frees for another thread are waiting.
+    #[inline(always)]
+    pub(crate) fn has_batch(&self) -> bool {
+        self.batch.get().len != 0
+    }
+}
+
+/// A block of `class`, not initialised. `None` if the system has no more memory.
+#[inline(always)]
+pub(crate) fn allocate(class: usize) -> Option<NonNull<u8>> {
+    local(|local| {
+        // SAFETY: heaps are never freed (I5), and this one is the calling thread's.
+        let heap = unsafe { &*local.pool.get() };
+        match heap.pop(class) {
+            Some(block) => {
+                add(&heap.allocs[class], 1);
+                os::reveal(block as usize, class_size(class));
+                NonNull::new(block.cast())
+            }
+            None => allocate_slowly(local, class),
+        }
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_slowly(local: &Local, class: usize) -> Option<NonNull<u8>> {
+    let block = match local.record() {
+        Some(record) => {
+            add(&record.pool.allocs[class], 1);
+            record.pool.refill(class)
+        }
+        None => {
+            let _limbo = LIMBO_LOCK.lock();
+            LIMBO.pool.allocs[class].fetch_add(1, Relaxed);
+            LIMBO
+                .pool
+                .pop(class)
+                .unwrap_or_else(|| LIMBO.pool.refill(class))
+        }
+    };
+    if block.is_null() {
+        return None;
+    }
+    os::reveal(block as usize, class_size(class));
+    NonNull::new(block.cast())
+}
+
+/// Frees a block.
+///
+/// # Safety
+///
+/// `block` came from [`allocate`] with the same class, and is not used any more.
+#[inline(always)]
+pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
+    let block = block.as_ptr().cast::<Block>();
+    // SAFETY: the block is the caller's to give.
+    unsafe { os::poison(block as usize, class_size(class)) };
+    os::reveal(block as usize, size_of::<Block>());
+    local(|local| {
+        let heap = local.pool.get();
+        // SAFETY: pages and heaps are never freed (I5); `owner` is written once, before the page's first block is handed
+        // out.
+        unsafe {
+            if (*page_of(block)).owner == heap {
+                (*heap).put(block, class);
+                add(&(*heap).frees[class], 1);
+            } else {
+                free_remote(local, block, class);
+            }
+        }
+    })
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn free_remote(local: &Local, block: *mut Block, class: usize) {
+    // SAFETY: as in `free`.
+    let owner = unsafe { (*page_of(block)).owner };
+    let Some(record) = local.record() else {
+        LIMBO.pool.frees[class].fetch_add(1, Relaxed);
+        // SAFETY: the block is ours to give; it is a chain of one.
+        unsafe { (*owner).remote.0.push_chain(block, block) };
+        return;
+    };
+    let heap = &record.pool;
+    add(&heap.frees[class], 1);
+    if core::ptr::eq(owner, heap) {
+        // The first thing this thread does with its record is to free a block that an adopted predecessor handed out.
+        // SAFETY: the page is this heap's.
+        unsafe { heap.put(block, class) };
+        return;
+    }
+    let batch = heap.batch.get();
+    if batch.owner == owner && batch.len < BATCH {
+        // SAFETY: the block is ours until the batch is handed over.
+        unsafe { Block::set_next(block, batch.first) };
+        heap.batch.set(Batch {
+            first: block,
+            len: batch.len + 1,
+            ..batch
+        });
+        return;
+    }
+    heap.flush();
+    // SAFETY: as above.
+    unsafe { Block::set_next(block, null_mut()) };
+    heap.batch.set(Batch {
+        owner,
+        first: block,
+        last: block,
+        len: 1,
+    });
+}
+
+/// Guards the cells of limbo's pool.
+static LIMBO_LOCK: Mutex<()> = Mutex::new(());
+
+struct FreePages(*mut Page);
+// SAFETY: free pages are nobody's, and the list is reached only under its lock.
+#[expect(unsafe_code, reason = "a list of unowned pages")]
+unsafe impl Send for FreePages {}
+static FREE_PAGES: Mutex<FreePages> = Mutex::new(FreePages(null_mut()));
+
+/// A page for a heap, and null if the system has no more memory. Free pages are linked through their first words.
+fn take_page() -> *mut Page {
+    let mut pages = FREE_PAGES.lock();
+    if pages.0.is_null() {
+        let layout = Layout::from_size_align(SEGMENT, SEGMENT).expect("a constant layout");
+        let Some(segment) = os::map(layout) else {
+            return null_mut();
+        };
+        for index in (0..SEGMENT / PAGE).rev() {
+            let page = (segment.as_ptr() as usize + index * PAGE) as *mut Page;
+            // SAFETY: inside the fresh segment.
+            unsafe { page.cast::<*mut Page>().write(pages.0) };
+            pages.0 = page;
+        }
+    }
+    let page = pages.0;
+    // SAFETY: pages on the list hold a link.
+    pages.0 = unsafe { page.cast::<*mut Page>().read() };
+    page
+}

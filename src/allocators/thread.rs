@@ -1,0 +1,540 @@
+//! What each thread keeps: the state of its fast paths, and its immortal record.
+//!
+//! ```text
+//!  thread-local `Local` (no destructor)        heap                               static
+//! +------------------------------+
+//! | key, ptr, limit   active arena|---arena---> Arena (owned by its domain)
+//! | mark, seen        unsettled   |
+//! | tag, counters ----------------|----------> Record.blocks[tag / 128][tag % 128]
+//! | record -----------------------|----------> Record  <--- ALL (every record ever made)
+//! | table ------------------------|--> [Entry: one for each domain this thread used]
+//! +------------------------------+
+//! ```
+//!
+//! `Local` has no destructor, so reaching it costs one segment-relative access and works at any time, in other
+//! thread-locals' destructors too. `EXIT` is the destructor: it hands arenas back to their domains and the record to the
+//! next thread. What runs on a thread after that is served from the `LIMBO` record.
+
+use core::cell::Cell;
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{
+    AtomicPtr, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use std::alloc::Layout;
+use std::sync::Weak;
+
+use super::arena::Arena;
+use super::domain::Domain;
+use super::os;
+use super::pool::heap::PoolHeap;
+use crate::sync::Mutex;
+
+/// What one thread charged to one tag since the program began. Only the record's thread writes (plain loads and stores,
+/// never read-modify-write); anyone reads.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub(crate) struct TagCounters {
+    /// Bytes of frame memory, settled when the tag changes.
+    pub frame_bytes: AtomicU64,
+    /// Calls and bytes of `heap_alloc`, `heap_box`, and of pool requests too large for a pool.
+    pub heap: Traffic,
+    /// Calls and bytes that went to the global allocator, if a `HeapAudit` is installed.
+    pub audit: Traffic,
+}
+
+/// Allocations and frees, as counts and bytes. What is live is the difference, summed over all threads.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct Traffic {
+    pub allocs: AtomicU64,
+    pub bytes: AtomicU64,
+    pub frees: AtomicU64,
+    pub freed_bytes: AtomicU64,
+}
+
+/// Adds to a counter that only this thread writes.
+#[inline(always)]
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+impl Traffic {
+    const fn new() -> Self {
+        Self {
+            allocs: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            frees: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn allocated(&self, bytes: usize) {
+        add(&self.allocs, 1);
+        add(&self.bytes, bytes as u64);
+    }
+
+    #[inline(always)]
+    pub(crate) fn freed(&self, bytes: usize) {
+        add(&self.frees, 1);
+        add(&self.freed_bytes, bytes as u64);
+    }
+
+    /// [`allocated`](Self::allocated) for counters that several threads write.
+    pub(crate) fn allocated_shared(&self, bytes: usize) {
+        self.allocs.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// [`freed`](Self::freed) for counters that several threads write.
+    pub(crate) fn freed_shared(&self, bytes: usize) {
+        self.frees.fetch_add(1, Relaxed);
+        self.freed_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+impl TagCounters {
+    const fn new() -> Self {
+        Self {
+            frame_bytes: AtomicU64::new(0),
+            heap: Traffic::new(),
+            audit: Traffic::new(),
+        }
+    }
+}
+
+const BLOCK_TAGS: usize = 128;
+const BLOCKS: usize = 512;
+/// Tags beyond this many are charged to the root: a program that makes more of them makes them from data.
+pub(crate) const MAX_TAGS: usize = BLOCK_TAGS * BLOCKS;
+
+type CounterBlock = [TagCounters; BLOCK_TAGS];
+
+/// The process-wide state of one thread. Never freed; adopted by a new thread when its own has ended (I5).
+#[repr(C)]
+pub(crate) struct Record {
+    pub(crate) pool: PoolHeap,
+    blocks: [AtomicPtr<CounterBlock>; BLOCKS],
+    next_all: AtomicPtr<Record>,
+    next_idle: Cell<*const Record>,
+}
+
+// SAFETY: `pool` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
+// the rest is atomic (I5).
+#[expect(unsafe_code, reason = "records are shared for reading")]
+unsafe impl Sync for Record {}
+
+impl Record {
+    const fn new() -> Self {
+        Self {
+            pool: PoolHeap::new(),
+            blocks: [const { AtomicPtr::new(null_mut()) }; BLOCKS],
+            next_all: AtomicPtr::new(null_mut()),
+            next_idle: Cell::new(null()),
+        }
+    }
+
+    /// The counters of a tag, made on first use.
+    #[inline(always)]
+    pub(crate) fn counters(&self, tag: u32) -> &TagCounters {
+        let tag = tag as usize;
+        debug_assert!(tag < MAX_TAGS);
+        let block = self.blocks[tag / BLOCK_TAGS % BLOCKS].load(Relaxed);
+        let block = if block.is_null() {
+            self.add_block(tag / BLOCK_TAGS)
+        } else {
+            block
+        };
+        // SAFETY: a block, once stored, is never freed.
+        unsafe { &(&*block)[tag % BLOCK_TAGS] }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_block(&self, index: usize) -> *mut CounterBlock {
+        let layout = Layout::new::<CounterBlock>();
+        let Some(fresh) = os::map(layout) else {
+            // Without memory for counters there is none for anything else either; what is counted here is not.
+            return (&raw const LIMBO_BLOCK).cast_mut();
+        };
+        let fresh = fresh.as_ptr().cast::<CounterBlock>();
+        // SAFETY: the memory is ours, and of the right size and alignment.
+        unsafe { fresh.write([const { TagCounters::new() }; BLOCK_TAGS]) };
+        // Only limbo's blocks can be raced for.
+        match self.blocks[index].compare_exchange(null_mut(), fresh, Release, Acquire) {
+            Ok(_) => fresh,
+            Err(first) => {
+                // SAFETY: just mapped, and published to nobody.
+                unsafe { os::unmap(core::ptr::NonNull::new_unchecked(fresh.cast()), layout) };
+                first
+            }
+        }
+    }
+
+    /// Calls `visit` with each tag that this record has counters for.
+    fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
+        for (index, block) in self.blocks.iter().enumerate() {
+            let block = block.load(Acquire);
+            if block.is_null() {
+                continue;
+            }
+            // SAFETY: a block, once stored, is never freed.
+            for (offset, counters) in unsafe { &*block }.iter().enumerate() {
+                visit((index * BLOCK_TAGS + offset) as u32, counters);
+            }
+        }
+    }
+}
+
+static LIMBO_BLOCK: CounterBlock = [const { TagCounters::new() }; BLOCK_TAGS];
+/// Serves code that runs where a thread has no record: before one could be made, and after it was given back.
+/// Its counters are written by several threads, atomically.
+pub(crate) static LIMBO: Record = Record::new();
+/// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
+static EMPTY_POOL: PoolHeap = PoolHeap::new();
+static ALL: AtomicPtr<Record> = AtomicPtr::new(null_mut());
+
+struct IdleRecords(*const Record);
+// SAFETY: records are shared (see above), and the list is only reached under its lock.
+#[expect(unsafe_code, reason = "a list of shared records")]
+unsafe impl Send for IdleRecords {}
+static IDLE: Mutex<IdleRecords> = Mutex::new(IdleRecords(null()));
+
+/// One domain that this thread has used: its arena, and the arena's bump state while another domain's is active.
+struct Entry {
+    domain: u64,
+    arena: *const Arena,
+    owner: Weak<Domain>,
+    ptr: usize,
+    limit: usize,
+    noted: NotedTags,
+}
+
+/// The tags that last made leases in a chunk, newest first; [`NO_TAG`] where there are fewer.
+pub(crate) type NotedTags = [u32; 4];
+/// No tag, in [`NotedTags`].
+pub(crate) const NO_TAG: u32 = u32::MAX;
+const NOTHING_NOTED: NotedTags = [NO_TAG; 4];
+
+/// The state of the fast paths. See the module's drawing.
+pub(crate) struct Local {
+    /// The key of the frame that is open here, and zero if none is. If it equals a domain's key, then `arena` is that
+    /// domain's arena on this thread and `ptr`/`limit` are its bump state.
+    pub key: Cell<u64>,
+    pub ptr: Cell<usize>,
+    pub limit: Cell<usize>,
+    /// `ptr - mark` bytes have been allocated under the current tag since it was last settled.
+    pub mark: Cell<usize>,
+    /// Where `ptr` stood when tags last changed: if it moved, the tag made leases in the active chunk.
+    seen: Cell<usize>,
+    /// The tags that made leases in the active chunk, for the report of leases that escape their frame.
+    noted: Cell<NotedTags>,
+    /// Like `key`, but also set while no frame is open: enough for a guard.
+    pub home: Cell<u64>,
+    pub arena: Cell<*const Arena>,
+    pub tag: Cell<u32>,
+    pub counters: Cell<*const TagCounters>,
+    pub record: Cell<*const Record>,
+    /// The record's pool, and an empty one while there is no record.
+    pub pool: Cell<*const PoolHeap>,
+    /// The domain id of the table's active entry, and zero if none is active.
+    active: Cell<u64>,
+    table: Cell<*mut Vec<Entry>>,
+    starting: Cell<bool>,
+}
+
+thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            key: Cell::new(0),
+            ptr: Cell::new(0),
+            limit: Cell::new(0),
+            mark: Cell::new(0),
+            seen: Cell::new(0),
+            noted: Cell::new(NOTHING_NOTED),
+            home: Cell::new(0),
+            arena: Cell::new(null()),
+            tag: Cell::new(0),
+            counters: Cell::new(&raw const LIMBO_BLOCK[0]),
+            record: Cell::new(null()),
+            pool: Cell::new(&raw const EMPTY_POOL),
+            active: Cell::new(0),
+            table: Cell::new(null_mut()),
+            starting: Cell::new(false),
+        }
+    };
+    static EXIT: Exit = const { Exit };
+}
+
+/// Runs `f` with the calling thread's state.
+#[inline(always)]
+pub(crate) fn local<R>(f: impl FnOnce(&Local) -> R) -> R {
+    LOCAL.with(f)
+}
+
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        local(Local::end_thread);
+    }
+}
+
+impl Local {
+    /// This thread's record, made on first use. `None` where the thread has none: see [`LIMBO`].
+    #[inline(always)]
+    pub(crate) fn record(&self) -> Option<&'static Record> {
+        if self.record.get().is_null() {
+            self.start_thread()
+        } else {
+            // SAFETY: records are never freed (I5).
+            Some(unsafe { &*self.record.get() })
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_thread(&self) -> Option<&'static Record> {
+        // Set while the record is being made and once it was given back: allocations of the global allocator made
+        // meanwhile find no record instead of starting over.
+        if self.starting.replace(true) {
+            return None;
+        }
+        // Fails when this thread's destructors are past ours: then nobody would give the record back.
+        EXIT.try_with(|_| ()).ok()?;
+        let idle = {
+            let mut list = IDLE.lock();
+            let first = list.0;
+            if !first.is_null() {
+                // SAFETY: records are never freed, and `next_idle` is ours under the lock.
+                list.0 = unsafe { &*first }.next_idle.get();
+            }
+            first
+        };
+        let record = if idle.is_null() { new_record() } else { idle };
+        if record.is_null() {
+            return None;
+        }
+        // SAFETY: records are never freed.
+        let record = unsafe { &*record };
+        self.record.set(record);
+        self.pool.set(&raw const record.pool);
+        self.counters.set(record.counters(self.tag.get()));
+        Some(record)
+    }
+
+    fn end_thread(&self) {
+        let table = self.table.replace(null_mut());
+        if !table.is_null() {
+            self.deactivate(table);
+            // SAFETY: `table` came from `Box::into_raw`, and is unlinked.
+            for entry in *unsafe { Box::from_raw(table) } {
+                if let Some(domain) = entry.owner.upgrade() {
+                    // SAFETY: the domain is alive, so its arena is; it is this thread's (I2).
+                    unsafe { (*entry.arena).thread_ended(entry.ptr, entry.noted, &domain) };
+                }
+            }
+        }
+        self.settle();
+        self.counters.set(&raw const LIMBO_BLOCK[0]);
+        let record = self.record.replace(null());
+        self.pool.set(&raw const EMPTY_POOL);
+        self.starting.set(true);
+        if !record.is_null() {
+            // SAFETY: records are never freed; this thread held it until here.
+            let shared = unsafe { &*record };
+            shared.pool.flush();
+            let mut list = IDLE.lock();
+            shared.next_idle.set(list.0);
+            list.0 = record;
+        }
+    }
+
+    /// Charges what has been bumped since the last time to the current tag.
+    #[inline(always)]
+    pub(crate) fn settle(&self) {
+        let ptr = self.ptr.get();
+        let bytes = ptr.wrapping_sub(self.mark.get());
+        self.mark.set(ptr);
+        // SAFETY: points at counters that are never freed.
+        add(unsafe { &(*self.counters.get()).frame_bytes }, bytes as u64);
+        if ptr != self.seen.get() {
+            self.note_tag(ptr);
+        }
+    }
+
+    #[inline]
+    fn note_tag(&self, ptr: usize) {
+        self.seen.set(ptr);
+        let noted = self.noted.get();
+        let tag = self.tag.get();
+        if noted[0] != tag {
+            self.noted.set([tag, noted[0], noted[1], noted[2]]);
+        }
+    }
+
+    /// Settles, and takes the tags that made leases in the active chunk, which is being left.
+    pub(crate) fn take_noted(&self) -> NotedTags {
+        self.settle();
+        self.noted.replace(NOTHING_NOTED)
+    }
+
+    /// The set of noted tags that has the current one alone.
+    pub(crate) fn only_this_tag(&self) -> NotedTags {
+        [self.tag.get(), NO_TAG, NO_TAG, NO_TAG]
+    }
+
+    /// Counts bytes for the current tag that were not bumped in the active chunk.
+    #[inline(always)]
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.mark.set(self.mark.get().wrapping_sub(bytes));
+    }
+
+    /// The active chunk, of which `used` bytes from `start` were in use, is empty again.
+    #[inline(always)]
+    pub(crate) fn rewound(&self, start: usize, used: usize) {
+        self.ptr.set(start);
+        self.charge(used);
+        self.seen.set(start);
+        self.noted.set(NOTHING_NOTED);
+    }
+
+    /// Moves the bump pointer to another place, keeping what is not settled yet unsettled.
+    #[inline(always)]
+    pub(crate) fn jump(&self, ptr: usize, limit: usize) {
+        let pending = self.ptr.get().wrapping_sub(self.mark.get());
+        self.ptr.set(ptr);
+        self.limit.set(limit);
+        self.mark.set(ptr.wrapping_sub(pending));
+        self.seen.set(ptr);
+    }
+
+    /// Makes `tag` the current one and returns the one before it.
+    #[inline(always)]
+    pub(crate) fn switch_tag(&self, tag: u32) -> u32 {
+        self.settle();
+        if let Some(record) = self.record() {
+            self.counters.set(record.counters(tag));
+        }
+        self.tag.replace(tag)
+    }
+
+    /// Hands frees for other threads over to them.
+    #[inline(always)]
+    pub(crate) fn flush_frees(&self) {
+        // SAFETY: heaps are never freed (I5), and this one is the calling thread's.
+        let pool = unsafe { &*self.pool.get() };
+        if pool.has_batch() {
+            pool.flush();
+        }
+    }
+
+    /// The counters of `tag` on this thread, unless it has no record.
+    #[inline(always)]
+    pub(crate) fn counters_of(&self, tag: u32) -> Option<&'static TagCounters> {
+        self.record().map(|record| record.counters(tag))
+    }
+
+    /// Makes the arena of `domain` on this thread the active one, creating or adopting it on first use.
+    ///
+    /// Afterwards `arena`, `ptr` and `limit` are that arena's; the caller sets `key` and `home`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn activate(&self, domain: &Domain) -> *const Arena {
+        if self.active.get() == domain.id() {
+            return self.arena.get();
+        }
+        self.record();
+        let table = if self.table.get().is_null() {
+            let table = Box::into_raw(Box::default());
+            self.table.set(table);
+            table
+        } else {
+            self.table.get()
+        };
+        self.deactivate(table);
+        // SAFETY (here and below): the table is this thread's; no reference to it is held across a call that could come back here.
+        let known = unsafe { &*table }
+            .iter()
+            .position(|entry| entry.domain == domain.id());
+        let index = known.unwrap_or_else(|| {
+            let entry = Entry {
+                domain: domain.id(),
+                arena: domain.arena_for_this_thread(),
+                owner: domain.weak(),
+                ptr: 0,
+                limit: 0,
+                noted: NOTHING_NOTED,
+            };
+            let table = unsafe { &mut *table };
+            table.retain(|entry| entry.owner.strong_count() > 0);
+            table.push(entry);
+            table.len() - 1
+        });
+        let entry = unsafe { &(&*table)[index] };
+        self.jump(entry.ptr, entry.limit);
+        self.noted.set(entry.noted);
+        self.arena.set(entry.arena);
+        self.active.set(entry.domain);
+        entry.arena
+    }
+
+    /// Writes the active arena's bump state back to its entry.
+    fn deactivate(&self, table: *mut Vec<Entry>) {
+        if self.active.get() == 0 {
+            return;
+        }
+        let noted = self.take_noted();
+        // SAFETY: the table is this thread's and not borrowed elsewhere.
+        let entries = unsafe { &mut *table };
+        if let Some(entry) = entries
+            .iter_mut()
+            .find(|entry| entry.domain == self.active.get())
+        {
+            entry.ptr = self.ptr.get();
+            entry.limit = self.limit.get();
+            entry.noted = noted;
+        }
+        self.jump(0, 0);
+        self.active.set(0);
+        self.arena.set(null());
+        self.key.set(0);
+        self.home.set(0);
+    }
+}
+
+fn new_record() -> *const Record {
+    let Some(memory) = os::map(Layout::new::<Record>()) else {
+        return null();
+    };
+    let record = memory.as_ptr().cast::<Record>();
+    // SAFETY: the memory is ours, and of the right size and alignment.
+    unsafe { record.write(Record::new()) };
+    let mut head = ALL.load(Relaxed);
+    loop {
+        // SAFETY: not published yet.
+        unsafe { (*record).next_all.store(head, Relaxed) };
+        match ALL.compare_exchange_weak(head, record, Release, Relaxed) {
+            Ok(_) => return record,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// Calls `visit` with every record there is, limbo's included.
+pub(crate) fn for_each_record(mut visit: impl FnMut(&'static Record)) {
+    visit(&LIMBO);
+    let mut next = ALL.load(Acquire);
+    while !next.is_null() {
+        // SAFETY: records are never freed.
+        let record: &'static Record = unsafe { &*next };
+        visit(record);
+        next = record.next_all.load(Relaxed);
+    }
+}
+
+/// Calls `visit` with the counters of every (thread, tag) pair, after settling the calling thread.
+pub(crate) fn for_each_counter(mut visit: impl FnMut(u32, &TagCounters)) {
+    local(Local::settle);
+    for_each_record(|record| record.visit(&mut visit));
+}

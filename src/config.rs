@@ -1,0 +1,84 @@
+//! What an allocator is told when it is made.
+
+/// How a [`SmartAlloc`](crate::SmartAlloc) is set up.
+///
+/// ```
+/// use framealloc::{AllocConfig, SmartAlloc};
+///
+/// let alloc = SmartAlloc::new(AllocConfig::default().with_frame_arena_size(64 << 20));
+/// # drop(alloc);
+/// ```
+///
+/// Pools have no settings: their size classes and pages are shared by all allocators of the process, so that a
+/// [`PoolBox`](crate::PoolBox) can be one word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AllocConfig {
+    /// Bytes that each thread's arena starts with. Address space until it is used. 16 MiB by default.
+    pub frame_arena_size: usize,
+    /// Bytes that each thread's arena may grow to; beyond it, allocations fail with FA003. Zero stands for four times
+    /// [`frame_arena_size`](Self::frame_arena_size), and is the default.
+    pub max_frame_arena_size: usize,
+    /// Whether the system is asked to back large arenas with huge pages (Linux). First use of an arena is then about ten
+    /// times cheaper, and each arena takes at least 2 MiB once it is used. On by default.
+    pub huge_pages: bool,
+}
+
+impl Default for AllocConfig {
+    fn default() -> Self {
+        Self {
+            frame_arena_size: 16 << 20,
+            max_frame_arena_size: 0,
+            huge_pages: true,
+        }
+    }
+}
+
+impl AllocConfig {
+    /// For tools, tests and small games: arenas start with 1 MiB, and are not backed by huge pages.
+    pub fn minimal() -> Self {
+        Self {
+            frame_arena_size: 1 << 20,
+            huge_pages: false,
+            ..Self::default()
+        }
+    }
+
+    /// For large games: arenas start with 64 MiB.
+    pub fn high_performance() -> Self {
+        Self {
+            frame_arena_size: 64 << 20,
+            ..Self::default()
+        }
+    }
+
+    /// Sets [`frame_arena_size`](Self::frame_arena_size): the remedy for FA003.
+    #[must_use]
+    pub fn with_frame_arena_size(mut self, bytes: usize) -> Self {
+        self.frame_arena_size = bytes;
+        self
+    }
+
+    /// Sets [`max_frame_arena_size`](Self::max_frame_arena_size).
+    #[must_use]
+    pub fn with_max_frame_arena_size(mut self, bytes: usize) -> Self {
+        self.max_frame_arena_size = bytes;
+        self
+    }
+
+    /// Sets [`huge_pages`](Self::huge_pages).
+    #[must_use]
+    pub fn with_huge_pages(mut self, on: bool) -> Self {
+        self.huge_pages = on;
+        self
+    }
+
+    /// The limit of each thread's arena, in bytes: never less than what it starts with.
+    pub fn frame_arena_limit(&self) -> usize {
+        let limit = match self.max_frame_arena_size {
+            0 => self.frame_arena_size.saturating_mul(4),
+            limit => limit,
+        };
+        limit.max(self.frame_arena_size)
+    }
+}

@@ -1,0 +1,29 @@
+//! Frame-lifetime memory for Bevy games and any Rust engine, attributed system by system.
+
+#[expect(
+    unsafe_code,
+    reason = "the one place of the allocator where memory is handled"
+)]
+mod allocators;
+mod config;
+pub mod diagnostics;
+mod error;
+mod shared_frames;
+mod smart_alloc;
+mod stats;
+mod sync;
+pub mod tags;
+
+pub use allocators::audit::HeapAudit;
+pub use allocators::guard::{Frame, GuardBox, ScratchMap, ScratchVec};
+pub use allocators::heap::HeapBox;
+pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
+pub use allocators::pool::PoolBox;
+pub use config::AllocConfig;
+pub use error::{AllocError, AllocErrorKind, FrameError};
+pub use shared_frames::SharedFrames;
+pub use smart_alloc::SmartAlloc;
+pub use stats::{AllocStats, ArenaStats, Bytes};
+
+#[cfg(feature = "bevy")]
+pub mod bevy;

@@ -1,0 +1,158 @@
+//! What each tag has used.
+
+use super::registry::TagId;
+use crate::allocators::thread::{self, Traffic};
+
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Allocations and frees, in calls and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrafficTotals {
+    /// Allocating calls.
+    pub allocs: u64,
+    /// Bytes allocated.
+    pub bytes: u64,
+    /// Freeing calls, for what this tag allocated.
+    pub frees: u64,
+    /// Bytes freed, of what this tag allocated.
+    pub freed_bytes: u64,
+}
+
+impl TrafficTotals {
+    /// Bytes allocated and not freed. Negative in a difference if more was freed than allocated between the two.
+    pub fn live_bytes(&self) -> i64 {
+        self.bytes.wrapping_sub(self.freed_bytes) as i64
+    }
+
+    /// Allocations that were not freed. Negative in a difference if more were freed than made between the two.
+    pub fn live(&self) -> i64 {
+        self.allocs.wrapping_sub(self.frees) as i64
+    }
+
+    fn combine(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            allocs: f(self.allocs, other.allocs),
+            bytes: f(self.bytes, other.bytes),
+            frees: f(self.frees, other.frees),
+            freed_bytes: f(self.freed_bytes, other.freed_bytes),
+        }
+    }
+
+    fn of(traffic: &Traffic) -> Self {
+        Self {
+            allocs: traffic.allocs.load(Relaxed),
+            bytes: traffic.bytes.load(Relaxed),
+            frees: traffic.frees.load(Relaxed),
+            freed_bytes: traffic.freed_bytes.load(Relaxed),
+        }
+    }
+}
+
+/// What one tag used, its children not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TagUsage {
+    /// The tag.
+    pub tag: TagId,
+    /// Bytes of frame memory handed out.
+    pub frame_bytes: u64,
+    /// What `heap_alloc` and `heap_box` did.
+    pub heap: TrafficTotals,
+    /// What went to the global allocator. All zero unless a [`HeapAudit`](crate::HeapAudit) is installed.
+    pub audit: TrafficTotals,
+}
+
+impl TagUsage {
+    fn none(tag: TagId) -> Self {
+        Self {
+            tag,
+            frame_bytes: 0,
+            heap: TrafficTotals::default(),
+            audit: TrafficTotals::default(),
+        }
+    }
+
+    fn combine(&mut self, other: &Self, f: impl Fn(u64, u64) -> u64 + Copy) {
+        self.frame_bytes = f(self.frame_bytes, other.frame_bytes);
+        self.heap = self.heap.combine(other.heap, f);
+        self.audit = self.audit.combine(other.audit, f);
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Self::none(self.tag)
+    }
+}
+
+/// What every tag has used, over all threads, since the program began; or between two such moments.
+///
+/// Counters of other threads may lag by what they bumped since they last changed tags or chunks. Taking the totals costs
+/// time in proportion to threads and tags, so do it when someone looks, not every frame.
+///
+/// ```
+/// use framealloc::{SmartAlloc, tags::{TagId, TagTotals}};
+///
+/// let alloc = SmartAlloc::with_defaults();
+/// let before = TagTotals::capture();
+/// alloc.with_tag("totals_example", |alloc| {
+///     alloc.frame().alloc([0u8; 100]);
+/// });
+/// let spent = TagTotals::capture().since(&before);
+/// assert_eq!(spent.of(TagId::from_path("totals_example")).frame_bytes, 104); // a multiple of 8
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagTotals {
+    /// By tag index; tags without any use may be missing.
+    rows: Vec<TagUsage>,
+}
+
+impl TagTotals {
+    /// The totals of this moment.
+    pub fn capture() -> Self {
+        let mut rows: Vec<TagUsage> = TagId::all().map(TagUsage::none).collect();
+        thread::for_each_counter(|tag, counters| {
+            // A tag made since is looked at next time.
+            if let Some(row) = rows.get_mut(tag as usize) {
+                let part = TagUsage {
+                    tag: row.tag,
+                    frame_bytes: counters.frame_bytes.load(Relaxed),
+                    heap: TrafficTotals::of(&counters.heap),
+                    audit: TrafficTotals::of(&counters.audit),
+                };
+                row.combine(&part, u64::wrapping_add);
+            }
+        });
+        Self { rows }
+    }
+
+    /// What was used between `earlier` and this.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut rows = self.rows.clone();
+        for row in &mut rows {
+            row.combine(&earlier.of(row.tag), u64::wrapping_sub);
+        }
+        Self { rows }
+    }
+
+    /// Every tag that used anything.
+    pub fn rows(&self) -> impl Iterator<Item = &TagUsage> {
+        self.rows.iter().filter(|row| !row.is_none())
+    }
+
+    /// What `tag` used, its children not included.
+    pub fn of(&self, tag: TagId) -> TagUsage {
+        self.rows
+            .get(tag.index() as usize)
+            .copied()
+            .unwrap_or_else(|| TagUsage::none(tag))
+    }
+
+    /// What `tag` and everything below it used.
+    pub fn within(&self, tag: TagId) -> TagUsage {
+        let mut sum = TagUsage::none(tag);
+        for row in self.rows.iter().filter(|row| row.tag.is_in(tag)) {
+            sum.combine(row, u64::wrapping_add);
+        }
+        sum
+    }
+}
