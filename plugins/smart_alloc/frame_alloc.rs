@@ -52,7 +52,11 @@ use crate::{Frame, SmartAlloc};
 /// # Errors
 ///
 /// In a world without [`SmartAllocPlugin`](super::SmartAllocPlugin) the system fails with FA101, as it does for any
-/// missing resource.
+/// missing resource. With an [`AllocResource`] but without the plugin it runs, and FA101 is reported.
+///
+/// # Panics
+///
+/// When the system has no memory left to open the guard with (FA005).
 pub struct FrameAlloc<'w> {
     frame: Frame<'w>,
     alloc: &'w SmartAlloc,
@@ -170,13 +174,13 @@ unsafe impl SystemParam for FrameAlloc<'_> {
         let resource = unsafe {
             Res::<AllocResource>::get_param(&mut state.resource, meta, world, change_tick)
         };
-        let resource = resource
-            .map_err(|_| SystemParamValidationError::invalid::<Self>(reports::PLUGIN_MISSING))?
-            .into_inner();
-        if !resource.has_frames() && !state.reported {
+        let resource = resource.ok().map(Res::into_inner);
+        if !resource.is_some_and(AllocResource::has_frames) && !state.reported {
             state.reported = true;
             reports::plugin_missing(&meta.name().to_string());
         }
+        let resource = resource
+            .ok_or_else(|| SystemParamValidationError::invalid::<Self>(reports::no_allocator()))?;
         let charge_to = *state
             .charge_to
             .get_or_insert_with(|| ChargeTo::decide(meta));

@@ -63,7 +63,7 @@ impl FrameBoundary {
         })
     }
 
-    /// Opens a frame of `alloc`, closing first what an update that panicked left open.
+    /// Opens a frame of `alloc`. Closes the last one first, should its update not have done so.
     pub(super) fn open(&mut self, alloc: &mut AllocResource) -> Result<(), FrameError> {
         self.close();
         if self.owner != alloc.identity() {
@@ -71,13 +71,12 @@ impl FrameBoundary {
             *self = Self::take_over(alloc)?;
             self.completed = completed;
         }
-        self.frames.begin();
-        Ok(())
+        self.frames.begin()
     }
 
+    /// Closes the frame, if one is open.
     pub(super) fn close(&mut self) {
-        if self.frames.is_open() {
-            self.frames.end();
+        if self.frames.end().is_ok() {
             self.completed += 1;
         }
     }

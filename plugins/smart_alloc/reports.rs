@@ -1,22 +1,47 @@
 //! What the plugin reports about an app that is put together wrongly: FA101 and FA102.
 
-/// The frame hook that an update went without.
+use crate::diagnostics::{self, DiagnosticCode};
+
+/// FA101: `system` asks for frame memory in a world without the plugin.
+#[cold]
+pub(super) fn plugin_missing(system: &str) {
+    diagnostics::report(
+        DiagnosticCode::FA101,
+        format_args!(
+            "system `{system}` takes frame memory in a world that `SmartAllocPlugin` does not serve"
+        ),
+    );
+}
+
+/// Why such a system cannot run, if the world has no allocator either. Bevy adds the system's name.
+pub(super) fn no_allocator() -> String {
+    let code = DiagnosticCode::FA101;
+    format!(
+        "[{code}] {}: this world has no allocator; {}",
+        code.info().meaning,
+        code.info().remedy
+    )
+}
+
+/// What an update went without.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MissingHook {
+    /// No frame was opened.
     Begin,
+    /// The frame was not closed.
     End,
 }
 
-/// Why a system that asks for frame memory fails in a world without the plugin.
-pub(super) const PLUGIN_MISSING: &str = "[FA101] this world has no allocator: `SmartAllocPlugin` was not added. \
-     Add `app.add_plugins(framealloc::bevy::SmartAllocPlugin);`";
-
-/// FA101: a world has an allocator, but nobody drives its frames.
-pub(super) fn plugin_missing(system: &str) {
-    eprintln!("{PLUGIN_MISSING} {system}");
-}
-
-/// FA102: an update went by without the hook.
+/// FA102: an update of the main world went by without one of the frame hooks.
+#[cold]
 pub(super) fn frame_hook_missing(hook: MissingHook) {
-    eprintln!("[FA102] {hook:?}");
+    let message = match hook {
+        MissingHook::Begin => {
+            "an update opened no frame: `SmartAllocSystems::BeginFrame` in schedule `Main` did not run"
+        }
+        MissingHook::End => {
+            "an update left its frame open: `SmartAllocSystems::EndFrame` in schedule `Main` did not run"
+        }
+    };
+    diagnostics::report(DiagnosticCode::FA102, format_args!("{message}"));
 }

@@ -1,6 +1,8 @@
 //! The plugins on a headless Bevy, through the public door.
 
+mod accounting;
 mod frames;
+mod mistakes;
 mod plugin;
 mod sub_apps;
 mod system_behaviour;

@@ -155,7 +155,7 @@ fn ambiguities_are_still_reported() {
 #[test]
 fn a_schedule_is_rebuilt_once_for_its_tags_and_then_left_alone() {
     let mut app = app();
-    let built = Witness::in_app(&mut app);
+    let built = Witness::<InternedScheduleLabel>::in_app(&mut app);
     app.add_systems(Late, || ()).add_observer(
         |built: On<ScheduleBuilt>, seen: Res<Witness<InternedScheduleLabel>>| {
             seen.note(built.label);
