@@ -1,0 +1,97 @@
+//! Results as Markdown.
+
+use crate::counts::Counts;
+use crate::times::Times;
+use crate::{ROWS, Subject};
+use std::fmt::Write;
+
+/// What the numbers were taken on, so that a reader can tell whether theirs should agree.
+pub fn setting() -> String {
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap_or_default();
+    let peers = [
+        "bumpalo",
+        "bump-scope",
+        "libmimalloc-sys",
+        "tikv-jemallocator",
+    ];
+    let peers: Vec<String> = peers
+        .iter()
+        .filter_map(|peer| Some(format!("{peer} {}", locked_version(&lock, peer)?)))
+        .collect();
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!(
+        "Peers: {}. Processor: {}.\n",
+        peers.join(", "),
+        cpu.map_or("unknown", |(_, name)| name)
+    )
+}
+
+fn locked_version<'lock>(lock: &'lock str, package: &str) -> Option<&'lock str> {
+    let (_, after) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+    after.split('"').next()
+}
+
+/// Instructions an operation, a row a line.
+pub fn counts_table(counts: &Counts) -> String {
+    let mut table = String::from("| instructions an operation | target |");
+    heads(&mut table, &Subject::ALL);
+    for row in ROWS {
+        let target = row
+            .target
+            .map_or(String::new(), |target| target.to_string());
+        let _ = write!(table, "\n| {} | {target} |", row.what);
+        for subject in Subject::ALL {
+            cell(&mut table, subject, counts.of(row, subject), 1);
+        }
+    }
+    table.push('\n');
+    table
+}
+
+/// CPU time as ratios to each row's reference, and framealloc's in nanoseconds.
+pub fn times_table(times: &[Times]) -> String {
+    let mut table = String::from("| CPU time | ratio to | framealloc, ns |");
+    heads(&mut table, &Subject::ALL);
+    for row in times {
+        let of = |wanted| row.cells.iter().find(|(subject, ..)| *subject == wanted);
+        let nanos = of(Subject::Framealloc).map_or(f64::NAN, |(_, nanos, _)| *nanos);
+        let digits = if nanos < 1_000.0 { 1 } else { 0 };
+        let _ = write!(
+            table,
+            "\n| {} | {} | {nanos:.digits$} |",
+            row.what,
+            row.reference.name()
+        );
+        for subject in Subject::ALL {
+            cell(
+                &mut table,
+                subject,
+                of(subject).map(|(_, _, ratio)| *ratio),
+                2,
+            );
+        }
+    }
+    table.push('\n');
+    table
+}
+
+fn heads(table: &mut String, subjects: &[Subject]) {
+    for subject in subjects {
+        let _ = write!(table, " {} |", subject.name());
+    }
+    let columns = table.matches('|').count() - 1;
+    table.push_str("\n|---|");
+    table.push_str(&"---:|".repeat(columns - 1));
+}
+
+fn cell(table: &mut String, subject: Subject, value: Option<f64>, digits: usize) {
+    let _ = match (value, subject) {
+        (None, _) => write!(table, " |"),
+        (Some(value), Subject::Framealloc) => write!(table, " **{value:.digits$}** |"),
+        (Some(value), _) => write!(table, " {value:.digits$} |"),
+    };
+}

@@ -1,0 +1,257 @@
+//! The table of rows, with the limits that the gate enforces.
+//!
+//! A limit is a promise to users: raise one only with the reason in the same change.
+
+use crate::ours::{CountedHeap, Pool, allocator};
+use crate::peers::{BumpScopeDown, Heap};
+use crate::workloads::*;
+use crate::{Row, Subject};
+use bumpalo::Bump;
+use mimalloc::MiMalloc;
+use std::alloc::System;
+use std::marker::PhantomData;
+use tikv_jemallocator::Jemalloc;
+
+/// framealloc's way and the arenas' way of the same thing.
+macro_rules! arenas {
+    ($ours:expr, $theirs:ident $(, $values:ty)?) => {
+        &[
+            (Subject::Framealloc, || $ours),
+            (Subject::Bumpalo, $theirs::<Bump $(, $values)?>),
+            (Subject::BumpaloAlign8, $theirs::<Bump<8> $(, $values)?>),
+            (Subject::BumpScope, $theirs::<BumpScopeDown $(, $values)?>),
+        ]
+    };
+}
+
+/// The same with general-purpose allocators, which can free one value at a time.
+macro_rules! arenas_and_boxes {
+    ($values:ty) => {
+        &[
+            (Subject::Framealloc, leases::<$values>),
+            (Subject::Bumpalo, arena_behind::<Bump, $values>),
+            (Subject::BumpaloAlign8, arena_behind::<Bump<8>, $values>),
+            (Subject::BumpScope, arena_behind::<BumpScopeDown, $values>),
+            (Subject::System, boxes::<System, $values>),
+            (Subject::Mimalloc, boxes::<MiMalloc, $values>),
+            (Subject::Jemalloc, boxes::<Jemalloc, $values>),
+        ]
+    };
+}
+
+/// Owning boxes that may be freed anywhere.
+macro_rules! owners {
+    ($operation:ident, $ours:ident) => {
+        &[
+            (Subject::Framealloc, || $operation($ours(allocator()))),
+            (Subject::System, || $operation(Heap::<System>(PhantomData))),
+            (Subject::Mimalloc, || {
+                $operation(Heap::<MiMalloc>(PhantomData))
+            }),
+            (Subject::Jemalloc, || {
+                $operation(Heap::<Jemalloc>(PhantomData))
+            }),
+        ]
+    };
+}
+
+/// Everything that is measured, in the order of the table.
+pub static ROWS: &[Row] = &[
+    Row {
+        id: "guard-16",
+        what: "`Frame::alloc`, 16 B, guard local",
+        times: 1_000,
+        target: Some(10),
+        limit: 10,
+        cells: arenas!(guard::<Words<2>>(), arena, Words<2>),
+    },
+    Row {
+        id: "guard-64",
+        what: "`Frame::alloc`, 64 B, guard local",
+        times: 1_000,
+        target: Some(16),
+        limit: 16,
+        cells: arenas!(guard::<Words<8>>(), arena, Words<8>),
+    },
+    Row {
+        id: "guard-1k",
+        what: "`Frame::alloc`, 1 KiB, guard local",
+        times: 1_000,
+        target: Some(74),
+        limit: 74,
+        cells: arenas!(guard::<Words<128>>(), arena, Words<128>),
+    },
+    Row {
+        id: "guard-mixed",
+        what: "`Frame::alloc`, eight types, guard local",
+        times: 1_000,
+        target: Some(13),
+        limit: 13,
+        cells: arenas!(guard::<Mixed>(), arena, Mixed),
+    },
+    Row {
+        id: "reference-16",
+        what: "`Frame::alloc`, 16 B, guard behind a reference",
+        times: 1_000,
+        target: Some(12),
+        limit: 12,
+        cells: arenas!(guard_behind::<Words<2>>(), arena_behind, Words<2>),
+    },
+    Row {
+        id: "reference-64",
+        what: "`Frame::alloc`, 64 B, guard behind a reference",
+        times: 1_000,
+        target: Some(18),
+        limit: 18,
+        cells: arenas!(guard_behind::<Words<8>>(), arena_behind, Words<8>),
+    },
+    Row {
+        id: "reference-1k",
+        what: "`Frame::alloc`, 1 KiB, guard behind a reference",
+        times: 1_000,
+        target: Some(76),
+        limit: 76,
+        cells: arenas!(guard_behind::<Words<128>>(), arena_behind, Words<128>),
+    },
+    Row {
+        id: "reference-mixed",
+        what: "`Frame::alloc`, eight types, guard behind a reference",
+        times: 1_000,
+        target: Some(15),
+        limit: 15,
+        cells: arenas!(guard_behind::<Mixed>(), arena_behind, Mixed),
+    },
+    Row {
+        id: "lease-16",
+        what: "`frame_box` and drop, 16 B",
+        times: 1_000,
+        target: Some(19),
+        limit: 19,
+        cells: arenas_and_boxes!(Words<2>),
+    },
+    Row {
+        id: "lease-64",
+        what: "`frame_box` and drop, 64 B",
+        times: 1_000,
+        target: Some(25),
+        limit: 25,
+        cells: arenas_and_boxes!(Words<8>),
+    },
+    Row {
+        id: "lease-1k",
+        what: "`frame_box` and drop, 1 KiB",
+        times: 1_000,
+        target: Some(83),
+        limit: 83,
+        cells: arenas_and_boxes!(Words<128>),
+    },
+    Row {
+        id: "lease-mixed",
+        what: "`frame_box` and drop, eight types",
+        times: 1_000,
+        target: Some(24),
+        limit: 24,
+        cells: arenas_and_boxes!(Mixed),
+    },
+    Row {
+        id: "slice-guard",
+        what: "copy of a 4 KiB slice, guard local",
+        times: 200,
+        target: None,
+        limit: 433,
+        cells: arenas!(guard::<Slices>(), arena, Slices),
+    },
+    Row {
+        id: "slice-lease",
+        what: "`frame_slice_copy` of 4 KiB and drop",
+        times: 200,
+        target: None,
+        limit: 447,
+        cells: arenas_and_boxes!(Slices),
+    },
+    Row {
+        id: "guard-open",
+        what: "a guard opened and closed around one value (bumpalo: `new`; bump-scope: a scope)",
+        times: 1_000,
+        target: Some(31),
+        limit: 31,
+        cells: &[
+            (Subject::Framealloc, guard_open),
+            (Subject::Bumpalo, bumpalo_new::<1>),
+            (Subject::BumpaloAlign8, bumpalo_new::<8>),
+            (Subject::BumpScope, bump_scope_scoped),
+        ],
+    },
+    Row {
+        id: "frame-around-box",
+        what: "`begin_frame`, one box, `end_frame` (arenas: one value, reset)",
+        times: 1_000,
+        target: Some(56),
+        limit: 56,
+        cells: arenas!(frame_around_a_box(), arena_around_a_value),
+    },
+    Row {
+        id: "shared-frame",
+        what: "a shared frame around one box",
+        times: 1_000,
+        target: Some(93),
+        limit: 93,
+        cells: arenas!(shared_frame_around_a_box(), arena_around_a_value),
+    },
+    Row {
+        id: "two-allocators",
+        what: "`frame_box` and drop, two allocators in turn",
+        times: 1_000,
+        target: Some(74),
+        limit: 74,
+        cells: &[(Subject::Framealloc, two_allocators)],
+    },
+    Row {
+        id: "late-lease",
+        what: "a frame box dropped after its frame",
+        times: 1_000,
+        target: Some(195),
+        limit: 195,
+        cells: &[(Subject::Framealloc, lease_outlives_its_frame)],
+    },
+    Row {
+        id: "tag",
+        what: "a tag entered and left",
+        times: 1_000,
+        target: Some(20),
+        limit: 20,
+        cells: &[(Subject::Framealloc, tag_scope)],
+    },
+    Row {
+        id: "pool-pair",
+        what: "`pool_box` and drop, 64 B, one at a time",
+        times: 10_000,
+        target: Some(27),
+        limit: 27,
+        cells: owners!(pair, Pool),
+    },
+    Row {
+        id: "pool-batch",
+        what: "`pool_box` and drop, 64 B, a thousand at a time",
+        times: 10_000,
+        target: Some(36),
+        limit: 36,
+        cells: owners!(batch, Pool),
+    },
+    Row {
+        id: "pool-churn",
+        what: "`pool_box` replaced at random among 10,000, 64 B",
+        times: 10_000,
+        target: Some(39),
+        limit: 39,
+        cells: owners!(churn, Pool),
+    },
+    Row {
+        id: "heap-pair",
+        what: "`heap_box` and drop, 64 B, counted by tag",
+        times: 1_000,
+        target: None,
+        limit: 200,
+        cells: owners!(pair, CountedHeap),
+    },
+];
