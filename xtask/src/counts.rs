@@ -1,0 +1,75 @@
+//! Instruction counts: the runner that they need, the run, and what is made of it.
+
+use crate::{cache_dir, root, target_dir};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use xshell::{Shell, cmd};
+
+/// Counts instructions and fails if a row is above its limit.
+pub fn gate(sh: &Shell) -> Result<()> {
+    let counts = count(sh)?;
+    cmd!(
+        sh,
+        "cargo run --profile bench -p framealloc-benches -- gate {counts}"
+    )
+    .run()?;
+    Ok(())
+}
+
+/// Counts instructions, measures times, and writes both to the results file.
+pub fn write_results(sh: &Shell) -> Result<()> {
+    let counts = count(sh)?;
+    let results = root().join("benches/RESULTS.md");
+    cmd!(
+        sh,
+        "cargo run --profile bench -p framealloc-benches -- report {counts} {results}"
+    )
+    .run()?;
+    Ok(())
+}
+
+/// Runs every cell under callgrind and returns gungraun's report.
+fn count(sh: &Shell) -> Result<PathBuf> {
+    let runner = runner(sh)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([runner].into_iter().chain(std::env::split_paths(&path)))?;
+    let jobs = std::thread::available_parallelism()?.to_string();
+    let bench = cmd!(
+        sh,
+        "cargo bench -p framealloc-benches --bench counts -- --output-format=json --parallel={jobs}"
+    );
+    let report = bench.env("PATH", path).read()?;
+    let file = target_dir().join("framealloc-counts.json");
+    sh.write_file(&file, report)?;
+    Ok(file)
+}
+
+/// The folder of the `gungraun-runner` that fits the library, which accepts no other version. Installed on first use.
+fn runner(sh: &Shell) -> Result<PathBuf> {
+    let lock = sh.read_file(root().join("Cargo.lock"))?;
+    let version = locked_version(&lock, "gungraun").context("Cargo.lock has no gungraun")?;
+    let tools = cache_dir()?;
+    let folder = tools.join("bin");
+    let installed = folder.join("gungraun-runner");
+    let wanted = format!("gungraun-runner {version}");
+    let found = cmd!(sh, "{installed} --version")
+        .quiet()
+        .ignore_stderr()
+        .read();
+    if found.is_ok_and(|found| found == wanted) {
+        return Ok(folder);
+    }
+    println!("installing {wanted}, once; it takes some minutes");
+    cmd!(
+        sh,
+        "cargo install gungraun-runner --version ={version} --locked --force --root {tools}"
+    )
+    .env("CARGO_TARGET_DIR", tools.join("build"))
+    .run()?;
+    Ok(folder)
+}
+
+fn locked_version<'lock>(lock: &'lock str, package: &str) -> Option<&'lock str> {
+    let (_, after) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+    after.split('"').next()
+}

@@ -1,0 +1,233 @@
+//! The stages of `cargo xtask test`, in the order in which they run: the quick ones first.
+
+use crate::packages::{C_COMPILER, DISPLAY, VALGRIND};
+use crate::{counts, root, target_dir};
+use anyhow::Result;
+use xshell::{Cmd, Shell, cmd};
+
+/// One thing that must hold.
+pub struct Stage {
+    /// For `--only` and the summary.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub what: &'static str,
+    /// Debian packages it cannot do without.
+    pub needs: &'static [&'static str],
+    /// Does it.
+    pub run: fn(&Shell) -> Result<Outcome>,
+}
+
+/// How a stage ended that did not fail.
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// This machine or this checkout lacks something; says what.
+    Skipped(String),
+}
+
+use Outcome::{Passed, Skipped};
+
+/// Everything that continuous integration does.
+pub const STAGES: &[Stage] = &[
+    Stage {
+        name: "format",
+        what: "rustfmt finds nothing to change",
+        needs: &[],
+        run: format,
+    },
+    Stage {
+        name: "core",
+        what: "tests of the allocator without Bevy, compile-fail tests included",
+        needs: C_COMPILER,
+        run: core_tests,
+    },
+    Stage {
+        name: "loom",
+        what: "model of the lock-free parts, every interleaving",
+        needs: C_COMPILER,
+        run: loom,
+    },
+    Stage {
+        name: "sanitizer",
+        what: "the same tests under AddressSanitizer, freed frame memory poisoned, leaks detected",
+        needs: C_COMPILER,
+        run: sanitizer,
+    },
+    Stage {
+        name: "counts",
+        what: "instruction counts of the fast paths stay below their limits",
+        needs: VALGRIND,
+        run: |sh| {
+            counts::gate(sh)?;
+            Ok(Passed)
+        },
+    },
+    Stage {
+        name: "clippy",
+        what: "no warnings, with the feature sets that users pick",
+        needs: C_COMPILER,
+        run: clippy,
+    },
+    Stage {
+        name: "docs",
+        what: "documentation builds without warnings, with and without Bevy",
+        needs: C_COMPILER,
+        run: docs,
+    },
+    Stage {
+        name: "bevy",
+        what: "tests of the plugins on a headless Bevy",
+        needs: C_COMPILER,
+        run: bevy,
+    },
+    Stage {
+        name: "rendered",
+        what: "unit tests, doctests (the README's too), and tests with a renderer and two worlds",
+        needs: DISPLAY,
+        run: rendered,
+    },
+    Stage {
+        name: "swarm",
+        what: "the showcase game runs 300 frames without a window",
+        needs: DISPLAY,
+        run: swarm,
+    },
+];
+
+fn format(sh: &Shell) -> Result<Outcome> {
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    Ok(Passed)
+}
+
+fn core_tests(sh: &Shell) -> Result<Outcome> {
+    cmd!(sh, "cargo test -p framealloc-tests").run()?;
+    Ok(Passed)
+}
+
+fn loom(sh: &Shell) -> Result<Outcome> {
+    if !root().join("tests/loom").exists() {
+        return Ok(Skipped("there is no model in tests/loom".to_owned()));
+    }
+    cmd!(sh, "cargo test -p framealloc-tests --test loom")
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", target_dir().join("loom"))
+        .run()?;
+    Ok(Passed)
+}
+
+/// AddressSanitizer needs a nightly compiler; any that is installed will do.
+fn sanitizer(sh: &Shell) -> Result<Outcome> {
+    let toolchains = cmd!(sh, "rustup toolchain list").quiet().read();
+    let toolchains = toolchains.unwrap_or_default();
+    let nightly = toolchains
+        .split_whitespace()
+        .find(|word| word.starts_with("nightly"));
+    let Some(nightly) = nightly else {
+        return Ok(Skipped(
+            "AddressSanitizer needs a nightly toolchain, and rustup has none".to_owned(),
+        ));
+    };
+    let host = "x86_64-unknown-linux-gnu";
+    // Unit tests and proc-macros of the host stay unsanitized because a target is named.
+    cmd!(
+        sh,
+        "rustup run {nightly} cargo test -p framealloc-tests --test core --target {host}"
+    )
+    .env("RUSTFLAGS", "-Zsanitizer=address")
+    .env("ASAN_OPTIONS", "detect_leaks=1")
+    .env("CARGO_TARGET_DIR", target_dir().join("sanitizer"))
+    .run()?;
+    Ok(Passed)
+}
+
+/// The library with the features that users pick, and the packages that are not shipped.
+fn clippy(sh: &Shell) -> Result<Outcome> {
+    let library = [
+        &["--no-default-features"][..],
+        &["--no-default-features", "--features", "parking_lot"],
+        &["--no-default-features", "--features", "parking_lot,debug"],
+        &["--no-default-features", "--features", "bevy"],
+        &["--features", "debug"],
+        &["--features", "hotpatching"],
+        &[],
+    ];
+    for features in library {
+        cmd!(
+            sh,
+            "cargo clippy -p framealloc --lib {features...} -- -D warnings"
+        )
+        .run()?;
+    }
+    let members = [
+        "-p",
+        "framealloc-tests",
+        "-p",
+        "framealloc-benches",
+        "-p",
+        "xtask",
+    ];
+    cmd!(sh, "cargo clippy {members...} --all-targets -- -D warnings").run()?;
+    let rendered = rendered_packages();
+    cmd!(
+        sh,
+        "cargo clippy {rendered...} --all-targets -- -D warnings"
+    )
+    .run()?;
+    Ok(Passed)
+}
+
+fn docs(sh: &Shell) -> Result<Outcome> {
+    for features in [&[][..], &["--no-default-features"]] {
+        cmd!(sh, "cargo doc --no-deps -p framealloc {features...}")
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()?;
+    }
+    Ok(Passed)
+}
+
+fn bevy(sh: &Shell) -> Result<Outcome> {
+    cmd!(sh, "cargo test -p framealloc-tests --features bevy").run()?;
+    Ok(Passed)
+}
+
+fn rendered(sh: &Shell) -> Result<Outcome> {
+    let packages = rendered_packages();
+    on_a_display(sh, &["cargo", "test"]).args(packages).run()?;
+    Ok(Passed)
+}
+
+fn swarm(sh: &Shell) -> Result<Outcome> {
+    if !root().join("examples/swarm").exists() {
+        return Ok(Skipped("there is no game in examples/swarm".to_owned()));
+    }
+    let packages = rendered_packages();
+    cmd!(sh, "cargo build {packages...} --examples").run()?;
+    let game = target_dir().join("debug/examples/swarm");
+    cmd!(sh, "{game} --headless --frames 300")
+        .env("BEVY_ASSET_ROOT", root())
+        .run()?;
+    Ok(Passed)
+}
+
+/// The library and its rendered tests, always named together: the features of Bevy are then the same for both, and its
+/// renderer, which takes most of the time, is compiled once.
+fn rendered_packages() -> [&'static str; 6] {
+    let features = "framealloc-tests/render";
+    [
+        "-p",
+        "framealloc",
+        "-p",
+        "framealloc-tests",
+        "--features",
+        features,
+    ]
+}
+
+/// Runs a command on this display, or on a virtual one.
+fn on_a_display<'sh>(sh: &'sh Shell, command: &[&str]) -> Cmd<'sh> {
+    if std::env::var_os("DISPLAY").is_some() {
+        let (program, args) = (command[0], &command[1..]);
+        return cmd!(sh, "{program} {args...}");
+    }
+    cmd!(sh, "xvfb-run --auto-servernum {command...}")
+}
