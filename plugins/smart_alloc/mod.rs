@@ -9,6 +9,7 @@
 //! | `sub_apps.rs` | the same for sub-apps, of which the renderer is one |
 //! | `frame_alloc.rs` | [`FrameAlloc`]: frame memory for a system (FA101) |
 //! | `shared.rs` | [`SharedFrameAlloc`]: frame memory for the closures that a system runs in parallel |
+//! | `one_thread.rs` | keeps the guards of both on their thread, with a message that helps |
 //! | `system_tags/` | charges what a system allocates to that system |
 //!
 //! What must hold: a world has at most one open frame; it opens before the world's first system of an update and
@@ -17,6 +18,7 @@
 
 mod frame_alloc;
 mod frames;
+mod one_thread;
 mod plugin;
 mod reports;
 mod resource;
