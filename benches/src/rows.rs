@@ -39,6 +39,18 @@ macro_rules! arenas_and_boxes {
     };
 }
 
+/// A vector of numbers, wherever vectors can live.
+macro_rules! vectors {
+    (reserve: $reserve:literal) => {
+        &[
+            (Subject::Framealloc, || frame_vec($reserve)),
+            (Subject::Bumpalo, || bumpalo_vec($reserve)),
+            (Subject::BumpScope, || bump_scope_vec($reserve)),
+            (Subject::System, || std_vec($reserve)),
+        ]
+    };
+}
+
 /// Owning boxes that may be freed anywhere.
 macro_rules! owners {
     ($operation:ident, $ours:ident) => {
@@ -168,6 +180,22 @@ pub static ROWS: &[Row] = &[
         target: None,
         limit: 447,
         cells: arenas_and_boxes!(Slices),
+    },
+    Row {
+        id: "vec-push",
+        what: "push of 8 B to a vector with room, guard local",
+        times: 1_000,
+        target: Some(10),
+        limit: 10,
+        cells: vectors!(reserve: true),
+    },
+    Row {
+        id: "vec-grow",
+        what: "push of 8 B to a vector that grows from nothing, guard local",
+        times: 1_000,
+        target: None,
+        limit: 12,
+        cells: vectors!(reserve: false),
     },
     Row {
         id: "guard-open",

@@ -115,6 +115,56 @@ pub fn boxes<A: Peer, V: Values>() -> Operation {
     Box::new(|n| put_behind::<V, _>(&Heap::<A>(PhantomData), n))
 }
 
+/// Pushes numbers until a vector has as many as it was told.
+macro_rules! push {
+    ($n:ident numbers to $vector:expr) => {{
+        let mut vector = $vector;
+        for i in 0..$n as u64 {
+            vector.push(i);
+        }
+        black_box(&vector);
+    }};
+}
+
+/// How much room a vector starts with that is going to hold `n` numbers.
+fn room(n: usize, reserve: bool) -> usize {
+    if reserve { n } else { 0 }
+}
+
+/// Numbers pushed to a vector in a guard.
+pub fn frame_vec(reserve: bool) -> Operation {
+    let alloc = ours::allocator();
+    Box::new(move |n| {
+        let frame = alloc.frame();
+        push!(n numbers to frame.vec_with_capacity(room(n, reserve)));
+    })
+}
+
+/// Numbers pushed to a vector in a bumpalo arena.
+pub fn bumpalo_vec(reserve: bool) -> Operation {
+    let mut bump = bumpalo::Bump::<1>::with_room();
+    Box::new(move |n| {
+        push!(n numbers to bumpalo::collections::Vec::with_capacity_in(room(n, reserve), &bump));
+        bump.rewind();
+    })
+}
+
+/// Numbers pushed to a vector in a bump-scope arena.
+pub fn bump_scope_vec(reserve: bool) -> Operation {
+    let mut bump = crate::peers::BumpScopeDown::with_room();
+    Box::new(move |n| {
+        push!(n numbers to bump_scope::BumpVec::with_capacity_in(room(n, reserve), &bump));
+        bump.rewind();
+    })
+}
+
+/// Numbers pushed to std's vector.
+pub fn std_vec(reserve: bool) -> Operation {
+    Box::new(move |n| {
+        push!(n numbers to Vec::with_capacity(room(n, reserve)));
+    })
+}
+
 /// A guard around one value of 16 bytes.
 pub fn guard_open() -> Operation {
     let alloc = ours::allocator();

@@ -24,6 +24,8 @@ pub fn write_results(sh: &Shell) -> Result<()> {
         sh,
         "cargo run --profile bench -p framealloc-benches -- report {counts} {results}"
     )
+    // The C library's own default, which it would otherwise raise while the first-touch rows run.
+    .env("MALLOC_MMAP_THRESHOLD_", "131072")
     .run()?;
     Ok(())
 }
