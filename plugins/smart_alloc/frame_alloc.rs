@@ -164,8 +164,8 @@ unsafe impl SystemParam for FrameAlloc<'_> {
     }
 
     #[inline]
-    unsafe fn get_param<'world, 'state>(
-        state: &'state mut FrameAllocState,
+    unsafe fn get_param<'world>(
+        state: &mut FrameAllocState,
         meta: &SystemMeta,
         world: UnsafeWorldCell<'world>,
         change_tick: Tick,
