@@ -93,11 +93,34 @@ struct Big {
     /// Where its block starts; the block may be as large as the rest of the mapping.
     offset: usize,
     free: bool,
+    /// The first chunk of the guard that took it last; null if a lease did.
+    owner: *mut Chunk,
     /// Used since the arena was last looked over.
     used: bool,
 }
 
 impl Big {
+    /// Whether it can be taken.
+    ///
+    /// A guard does not say that it gives a big chunk back: its first chunk leads to it for as long as the guard is open,
+    /// and not after (to nothing, or to a standard chunk).
+    fn is_free(&self) -> bool {
+        if self.owner.is_null() {
+            return self.free;
+        }
+        // SAFETY: standard chunks are unmapped only after every big chunk has forgotten its owner.
+        unsafe {
+            let mut big = Chunk::next_big(self.owner);
+            while !big.is_null() {
+                if big == self.header() {
+                    return false;
+                }
+                big = Chunk::next_big(big);
+            }
+        }
+        true
+    }
+
     fn capacity(&self) -> usize {
         self.mapping.size() - self.offset
     }
@@ -130,8 +153,6 @@ pub(crate) struct Arena {
     retired: Cell<*mut Chunk>,
     /// Chunks retired in the present frame whose leases have not ended.
     escaping: Cell<usize>,
-    /// Open guards. A forgotten guard stays counted, which only keeps the arena from being resized.
-    pub(crate) guards: Cell<usize>,
     /// Whether the thread's own frame is open.
     pub(crate) open: Cell<bool>,
     /// The domain's key when this arena was last rewound for it.
@@ -164,7 +185,6 @@ impl Arena {
             cache: Cell::new(null_mut()),
             retired: Cell::new(null_mut()),
             escaping: Cell::new(0),
-            guards: Cell::new(0),
             open: Cell::new(false),
             joined: Cell::new(0),
             countdown: Cell::new(WINDOW),
@@ -342,7 +362,10 @@ impl Arena {
             if (*chunk).state.replace(State::Plain) == State::Retired {
                 self.escaping.set(self.escaping.get() - 1);
             }
-            self.recycle(chunk, (*chunk).limit.get() - payload_start(chunk));
+            self.recycle(
+                chunk,
+                (*chunk).limit.get().wrapping_sub(payload_start(chunk)),
+            );
         }
     }
 
@@ -358,21 +381,20 @@ impl Arena {
             if (*chunk).is_big {
                 return self.recycle_big(chunk);
             }
-            self.recycle_small(chunk, used);
+            self.give_back(chunk, used);
         }
     }
 
-    /// [`recycle`](Self::recycle) for a chunk that is not big.
+    /// Puts a standard chunk into the cache.
     ///
     /// # Safety
     ///
-    /// As for `recycle`.
+    /// As for [`recycle`](Self::recycle).
     #[inline(always)]
-    pub(crate) unsafe fn recycle_small(&self, chunk: *mut Chunk, used: usize) {
+    pub(crate) unsafe fn give_back(&self, chunk: *mut Chunk, used: usize) {
         // SAFETY: the chunk is mapped and this thread's (I2), and nothing in it is in use.
         unsafe {
             os::poison(payload_start(chunk), used);
-            (*chunk).balance.set(0);
             (*chunk).next.set(self.cache.get());
         }
         self.cache.set(chunk);
@@ -382,18 +404,24 @@ impl Arena {
     #[inline(never)]
     fn recycle_big(&self, chunk: *mut Chunk) {
         let mut bigs = self.bigs.borrow_mut();
-        let big = bigs
-            .iter_mut()
-            .find(|big| big.header() == chunk)
-            .expect("FA901: a big chunk that its arena does not know (please report this)");
+        let big = big_of(&mut bigs, chunk);
         // SAFETY: the block is free.
         unsafe { os::poison(big.block(), big.capacity()) };
         big.free = true;
     }
 
-    /// Nothing of the arena is in use, except perhaps an active chunk in which nothing is leased.
+    /// Nothing of the arena is in use: no chunk is retired, active or a guard's (not even a forgotten one's).
+    ///
+    /// Guards are not counted, since opening one would pay for it: what is not in the cache is in use.
     fn is_idle(&self) -> bool {
-        self.retired.get().is_null() && self.guards.get() == 0
+        let mut cached = 0;
+        let mut next = self.cache.get();
+        while !next.is_null() {
+            cached += 1;
+            // SAFETY: cached chunks are mapped and this thread's (I2).
+            next = unsafe { (*next).next.get() };
+        }
+        cached == self.carved.get() && self.bigs.borrow().iter().all(Big::is_free)
     }
 
     /// Fits the arena to what it was used for. It is idle, and has no active chunk.
@@ -402,6 +430,11 @@ impl Arena {
         let peak = self.carved.replace(0);
         self.cache.set(null_mut());
         let mut regions = self.regions.borrow_mut();
+        let mut bigs = self.bigs.borrow_mut();
+        for big in bigs.iter_mut() {
+            big.owner = null_mut();
+            big.free = true;
+        }
         let chunks: usize = regions.iter().map(|region| region.chunks).sum();
         let wanted = peak.max(limits.start_chunks);
         let roomy = wanted <= chunks / 2;
@@ -417,10 +450,7 @@ impl Arena {
                 regions.push(region);
             }
         }
-        let mut bigs = self.bigs.borrow_mut();
-        for unused in bigs.extract_if(.., |big| {
-            !core::mem::replace(&mut big.used, false) && big.free
-        }) {
+        for unused in bigs.extract_if(.., |big| !core::mem::replace(&mut big.used, false)) {
             // SAFETY: it is free, and free big chunks are on no list.
             unsafe { unused.unmap() };
         }
@@ -501,7 +531,7 @@ impl Arena {
         let mut bigs = self.bigs.borrow_mut();
         let size = footprint(layout.size());
         let fits = |big: &Big| {
-            big.free
+            big.is_free()
                 && big.block() % layout.align() == 0
                 && layout::header_is_adjacent(big.offset)
                     == layout::header_is_adjacent(layout.align())
@@ -509,6 +539,7 @@ impl Arena {
         };
         if let Some(big) = bigs.iter_mut().find(|big| fits(big)) {
             big.free = false;
+            big.owner = null_mut();
             big.used = true;
             return Ok((big.header(), big.block()));
         }
@@ -526,14 +557,33 @@ impl Arena {
             mapping,
             offset,
             free: false,
+            owner: null_mut(),
             used: true,
         };
         let (chunk, block) = (big.header(), big.block());
         // SAFETY: the header's place is in the mapping, before the block, and aligned: see `layout::big_chunk`.
-        unsafe { chunk.write(Chunk::new(self, block + big.capacity(), true)) };
+        unsafe { chunk.write(Chunk::new(self, block, true)) };
         bigs.push(big);
         self.note_capacity(&self.regions.borrow(), &bigs);
         Ok((chunk, block))
+    }
+
+    /// A big chunk for one block of the guard with this first chunk: the block's address.
+    pub(crate) fn take_big_for_guard(
+        &self,
+        layout: Layout,
+        first: *mut Chunk,
+    ) -> Result<usize, Refused> {
+        let (chunk, block) = self.take_big(layout)?;
+        let mut bigs = self.bigs.borrow_mut();
+        big_of(&mut bigs, chunk).owner = first;
+        // SAFETY: the chunk is ours and on no list; the guard's first chunk is its own (I3).
+        unsafe {
+            (*chunk).balance.set(footprint(layout.size()) as isize);
+            (*chunk).next.set(Chunk::next_big(first));
+            (*first).next.set(chunk);
+        }
+        Ok(block)
     }
 
     /// Bytes that the arena may still take. Free big chunks are given back if `wanted` needs their room.
@@ -544,10 +594,10 @@ impl Arena {
             self.limits.limit.saturating_sub(held)
         };
         let now = room(bigs);
-        if now >= wanted || bigs.iter().all(|big| !big.free) {
+        if now >= wanted || !bigs.iter().any(Big::is_free) {
             return now;
         }
-        for free in bigs.extract_if(.., |big| big.free) {
+        for free in bigs.extract_if(.., |big| big.is_free()) {
             // SAFETY: it is free, and free big chunks are on no list.
             unsafe { free.unmap() };
         }
@@ -593,6 +643,8 @@ impl Arena {
             return Err(Refused::limit(limit - start));
         }
         self.leave_top(local.ptr.get(), local.take_noted());
+        // SAFETY: just taken.
+        unsafe { (*next).balance.set(0) };
         self.top.set(next);
         local.jump(start, limit);
         Ok(bump_first(local, layout).expect("checked above"))
@@ -675,6 +727,13 @@ impl Refused {
             available,
         }
     }
+}
+
+/// The mapping of a big chunk.
+fn big_of(bigs: &mut [Big], chunk: *mut Chunk) -> &mut Big {
+    bigs.iter_mut()
+        .find(|big| big.header() == chunk)
+        .expect("FA901: a big chunk that its arena does not know (please report this)")
 }
 
 /// Bumps a block in a chunk that has just become the active one.

@@ -11,7 +11,7 @@
 //! **Balance.** While an arena bumps in a chunk, allocation counts nothing, and each lease that drops adds its bytes to
 //! the balance: when the balance equals the bytes bumped, nothing is leased. A chunk that the arena has left (*retired*)
 //! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A chunk of a guard
-//! has no leases.
+//! has no leases; there the balance says how much of a full chunk was used. It means nothing in a cached chunk.
 
 use core::cell::Cell;
 use core::ptr::null_mut;
@@ -23,7 +23,7 @@ use super::thread::NotedTags;
 #[repr(C)]
 pub(crate) struct Chunk {
     pub balance: Cell<isize>,
-    /// Where the payload ends.
+    /// Where the payload ends; in a big chunk, where its block starts.
     pub limit: Cell<usize>,
     /// The next chunk of the list that this one is in: the arena's cache or retired list, or its guard's chunks.
     pub next: Cell<*mut Chunk>,
@@ -62,6 +62,36 @@ impl Chunk {
             is_big,
             tags: Cell::new([super::thread::NO_TAG; 4]),
         }
+    }
+
+    /// The big chunk that follows in a guard's list, and null if none does.
+    ///
+    /// # Safety
+    ///
+    /// `chunk` is a guard's first chunk, or was, or a big chunk in such a list; it and what it links to are mapped.
+    pub(crate) unsafe fn next_big(chunk: *mut Self) -> *mut Self {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let next = (*chunk).next.get();
+            if next.is_null() || !(*next).is_big {
+                return null_mut();
+            }
+            next
+        }
+    }
+}
+
+/// Where a chunk's first block starts; a big chunk's only one.
+///
+/// # Safety
+///
+/// The chunk is mapped.
+pub(crate) unsafe fn first_block(chunk: *mut Chunk) -> usize {
+    // SAFETY: the caller's contract.
+    if unsafe { (*chunk).is_big } {
+        unsafe { (*chunk).limit.get() }
+    } else {
+        payload_start(chunk)
     }
 }
 

@@ -73,6 +73,7 @@ impl Domain {
         })
     }
 
+    #[inline(always)]
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -90,10 +91,12 @@ impl Domain {
         self.key.load(Relaxed)
     }
 
+    #[inline(always)]
     pub(crate) fn is_shared(&self) -> bool {
         self.shared.load(Acquire)
     }
 
+    #[inline(always)]
     pub(crate) fn shared_is_open(&self) -> bool {
         self.shared_open.load(Acquire)
     }
@@ -166,6 +169,7 @@ impl Domain {
     }
 
     /// Gives the fast path what it needs, if a frame is open here.
+    #[inline]
     pub(crate) fn enter(&self, local: &Local) -> Result<(), AllocErrorKind> {
         let arena = self.resolve(local);
         // SAFETY: as in `resolve`.

@@ -1,17 +1,22 @@
 //! The frame guard: scratch memory bounded by a borrow.
 //!
 //! ```text
-//!  Frame (on the stack)          chunks of its own
-//! +---------------------+      +---------------------+      +----------------------+
-//! | ptr, limit          |----->| bumped in           | next | full, or a big chunk | next
-//! | chunk --------------|----->|                     |----->|                      |-----> null
-//! | arena               |      +---------------------+      +----------------------+
-//! +---------------------+
+//!  Frame (on the stack)     chunks of its own
+//! +--------------------+    +-----------+ next  +------+ next  +-------+ next  +-----------+ next  +-----------+
+//! | ptr, limit         |--->| bumped in |------>| full |------>| first |------>| big chunk |------>| big chunk |---> null
+//! | top, first         |    +-----------+       +------+       +-------+       +-----------+       +-----------+
+//! | arena              |
+//! +--------------------+
 //! ```
 //!
 //! A guard does not share the arena's bump pointer: an outer guard that allocates above an inner one's memory would lose
 //! it when the inner one closes. So each takes a chunk from the arena's cache (I3), and guards may nest, close in any
 //! order, or be forgotten.
+//!
+//! Closing pushes the list from `top` to `first` back onto the cache, without looking at it. That overwrites the link from
+//! `first` to the guard's big chunks, which is how the arena knows that they are free: see `Big::is_free`. Closing is kept
+//! this small so that the optimiser copies it into the unwinding path too; called from there instead, it would force the
+//! guard's fields from registers into memory, and each allocation would pay.
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -20,13 +25,13 @@ use core::hash::BuildHasher;
 use core::marker::PhantomData;
 use core::mem::{self, MaybeUninit};
 use core::ops::{Deref, DerefMut};
-use core::ptr::{self, NonNull, null_mut};
+use core::ptr::{self, NonNull};
 use core::slice;
 
 use allocator_api2::alloc::{AllocError as ApiError, Allocator};
 
 use super::arena::{Arena, Refused};
-use super::chunk::{Chunk, payload_start};
+use super::chunk::{self, Chunk, payload_start};
 use super::domain::Domain;
 use super::forward::forward_to_value;
 use super::layout::{self, footprint};
@@ -72,7 +77,8 @@ use crate::error::{AllocError, AllocErrorKind};
 pub struct Frame<'a> {
     ptr: Cell<usize>,
     limit: Cell<usize>,
-    chunk: Cell<*mut Chunk>,
+    top: Cell<*mut Chunk>,
+    first: *mut Chunk,
     arena: &'a Arena,
     /// Neither `Send` nor `Sync`: the arena is this thread's.
     _here: PhantomData<*const ()>,
@@ -106,16 +112,13 @@ impl Domain {
             arena.cache.set(unsafe { (*cached).next.get() });
             cached
         };
-        arena.guards.set(arena.guards.get() + 1);
         // SAFETY: as above.
-        let limit = unsafe {
-            (*chunk).next.set(null_mut());
-            (*chunk).limit.get()
-        };
+        let limit = unsafe { (*chunk).limit.get() };
         Ok(Frame {
             ptr: Cell::new(payload_start(chunk)),
             limit: Cell::new(limit),
-            chunk: Cell::new(chunk),
+            top: Cell::new(chunk),
+            first: chunk,
             arena,
             _here: PhantomData,
         })
@@ -134,6 +137,14 @@ fn refusal(refused: Refused, layout: Layout) -> AllocError {
     diagnostics::refused(AllocError::new(refused.kind, layout, refused.available))
 }
 
+/// Stops the build where values with destructors are put into a frame that would never run them.
+const fn refuse_destructors<T>() {
+    assert!(
+        !mem::needs_drop::<T>(),
+        "this type has a destructor, which a frame would never run: use `alloc_box` or a `vec`, which run it"
+    );
+}
+
 #[cold]
 #[inline(never)]
 #[track_caller]
@@ -141,12 +152,13 @@ fn exhausted(error: AllocError) -> ! {
     panic!("{error}")
 }
 
-/// What a guard's slow path gives back: by value, so that the optimiser can keep a local guard in registers.
+/// What a guard's slow path gives back. It takes the guard's fields by value and in registers, so that the optimiser can keep
+/// a local guard in registers too.
 struct Next {
     block: usize,
     ptr: usize,
     limit: usize,
-    chunk: *mut Chunk,
+    top: *mut Chunk,
 }
 
 /// Finds room for a block that does not fit the guard's chunk.
@@ -154,80 +166,121 @@ struct Next {
 #[inline(never)]
 fn next_chunk(
     arena: &Arena,
+    first: *mut Chunk,
     top: *mut Chunk,
     ptr: usize,
     limit: usize,
     layout: Layout,
 ) -> Result<Next, AllocError> {
-    // SAFETY (throughout): the guard's chunks and those just taken are mapped and this thread's (I2, I3).
     if arena.is_big(layout) {
-        let (chunk, block) = arena
-            .take_big(layout)
+        let block = arena
+            .take_big_for_guard(layout, first)
             .map_err(|refused| refusal(refused, layout))?;
-        // It goes below the top, which is bumped in further.
-        unsafe {
-            (*chunk).next.set((*top).next.get());
-            (*top).next.set(chunk);
-        }
-        add(&arena.guard_bytes, footprint(layout.size()) as u64);
-        local(|local| local.charge(footprint(layout.size())));
+        count(arena, footprint(layout.size()));
         return Ok(Next {
             block,
             ptr,
             limit,
-            chunk: top,
+            top,
         });
     }
     let chunk = arena.take().map_err(|refused| refusal(refused, layout))?;
+    // SAFETY: just taken, so it is mapped and this thread's (I2).
     let (start, limit) = unsafe { (payload_start(chunk), (*chunk).limit.get()) };
     let Some((block, end)) = layout::bump(start, limit, layout) else {
         // The arena's last chunk is cut short by its limit.
-        unsafe { arena.recycle(chunk, 0) };
+        // SAFETY: just taken, and not used.
+        unsafe { arena.give_back(chunk, 0) };
         let refused = Refused {
             kind: AllocErrorKind::ArenaExhausted,
             available: limit - start,
         };
         return Err(refusal(refused, layout));
     };
+    let used = ptr - payload_start(top);
+    count(arena, used);
+    // SAFETY: the chunks are mapped and this thread's; they are the guard's alone (I3).
     unsafe {
+        (*top).balance.set(used as isize);
         (*chunk).next.set(top);
-        // A full chunk's balance says how much of it was used.
-        (*top).balance.set((ptr - payload_start(top)) as isize);
     }
     Ok(Next {
         block,
         ptr: end,
         limit,
-        chunk,
+        top: chunk,
     })
 }
 
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn next_chunk_or_panic(
+    arena: &Arena,
+    first: *mut Chunk,
+    top: *mut Chunk,
+    ptr: usize,
+    limit: usize,
+    layout: Layout,
+) -> Next {
+    match next_chunk(arena, first, top, ptr, limit, layout) {
+        Ok(next) => next,
+        Err(error) => exhausted(error),
+    }
+}
+
+/// Books bytes that a guard used.
+#[inline(always)]
+fn count(arena: &Arena, bytes: usize) {
+    add(&arena.guard_bytes, bytes as u64);
+    local(|local| local.charge(bytes));
+}
+
 impl<'a> Frame<'a> {
-    /// A block of `layout`, which may be empty.
+    /// A block of `layout`.
     #[inline(always)]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        let block = match layout::bump(self.ptr.get(), self.limit.get(), layout) {
-            Some((block, end)) => {
-                self.ptr.set(end);
-                block
-            }
-            None => {
-                let next = next_chunk(
-                    self.arena,
-                    self.chunk.get(),
-                    self.ptr.get(),
-                    self.limit.get(),
-                    layout,
-                )?;
-                self.ptr.set(next.ptr);
-                self.limit.set(next.limit);
-                self.chunk.set(next.chunk);
-                next.block
-            }
-        };
+        if let Some(block) = self.bump_here(layout) {
+            return Ok(block);
+        }
+        let (arena, first, top) = (self.arena, self.first, self.top.get());
+        let next = next_chunk(arena, first, top, self.ptr.get(), self.limit.get(), layout)?;
+        Ok(self.go_on(next, layout))
+    }
+
+    /// A block of `layout`, or a panic.
+    ///
+    /// The error does not come back to where it would have to be told from a block: that saves an instruction an allocation.
+    #[inline(always)]
+    #[track_caller]
+    fn bump_or_panic(&self, layout: Layout) -> NonNull<u8> {
+        if let Some(block) = self.bump_here(layout) {
+            return block;
+        }
+        let (arena, first, top) = (self.arena, self.first, self.top.get());
+        let next = next_chunk_or_panic(arena, first, top, self.ptr.get(), self.limit.get(), layout);
+        self.go_on(next, layout)
+    }
+
+    /// A block in the top chunk, if there is room.
+    #[inline(always)]
+    fn bump_here(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let (block, end) = layout::bump(self.ptr.get(), self.limit.get(), layout)?;
+        self.ptr.set(end);
         os::reveal(block, layout.size());
         // SAFETY: addresses in a chunk are not null.
-        Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
+        Some(unsafe { NonNull::new_unchecked(block as *mut u8) })
+    }
+
+    /// Takes over what the slow path found.
+    #[inline(always)]
+    fn go_on(&self, next: Next, layout: Layout) -> NonNull<u8> {
+        self.ptr.set(next.ptr);
+        self.limit.set(next.limit);
+        self.top.set(next.top);
+        os::reveal(next.block, layout.size());
+        // SAFETY: addresses in a chunk are not null.
+        unsafe { NonNull::new_unchecked(next.block as *mut u8) }
     }
 
     /// Puts a value into the frame.
@@ -247,10 +300,8 @@ impl<'a> Frame<'a> {
     #[track_caller]
     #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc<T>(&self, value: T) -> &mut T {
-        match self.try_alloc(value) {
-            Ok(value) => value,
-            Err(error) => exhausted(error),
-        }
+        const { refuse_destructors::<T>() };
+        self.alloc_uninit().write(value)
     }
 
     /// [`alloc`](Self::alloc) that returns the error.
@@ -261,12 +312,7 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
-        const {
-            assert!(
-                !mem::needs_drop::<T>(),
-                "this type has a destructor, which a frame would never run: use `alloc_box`, which runs it"
-            )
-        };
+        const { refuse_destructors::<T>() };
         Ok(self.try_alloc_uninit()?.write(value))
     }
 
@@ -279,12 +325,7 @@ impl<'a> Frame<'a> {
     #[track_caller]
     #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_with<T>(&self, build: impl FnOnce() -> T) -> &mut T {
-        const {
-            assert!(
-                !mem::needs_drop::<T>(),
-                "this type has a destructor, which a frame would never run: use `alloc_box`, which runs it"
-            )
-        };
+        const { refuse_destructors::<T>() };
         self.alloc_uninit().write(build())
     }
 
@@ -297,10 +338,14 @@ impl<'a> Frame<'a> {
     #[track_caller]
     #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_uninit<T>(&self) -> &mut MaybeUninit<T> {
-        match self.try_alloc_uninit() {
-            Ok(value) => value,
-            Err(error) => exhausted(error),
-        }
+        let mut block = if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            self.bump_or_panic(Layout::new::<T>())
+                .cast::<MaybeUninit<T>>()
+        };
+        // SAFETY: a fresh block of the type's layout, bounded by the borrow of the guard, which frees it.
+        unsafe { block.as_mut() }
     }
 
     /// [`alloc_uninit`](Self::alloc_uninit) that returns the error.
@@ -328,10 +373,7 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     #[track_caller]
     pub fn alloc_box<T>(&self, value: T) -> GuardBox<'_, T> {
-        match self.try_alloc_box(value) {
-            Ok(value) => value,
-            Err(error) => exhausted(error),
-        }
+        GuardBox(self.alloc_uninit().write(value))
     }
 
     /// [`alloc_box`](Self::alloc_box) that returns the error.
@@ -420,12 +462,7 @@ impl<'a> Frame<'a> {
         len: usize,
         mut build: impl FnMut(usize) -> T,
     ) -> &mut [T] {
-        const {
-            assert!(
-                !mem::needs_drop::<T>(),
-                "this type has a destructor, which a frame would never run: collect into a `vec`, which runs it"
-            )
-        };
+        const { refuse_destructors::<T>() };
         let slice = self.alloc_slice_uninit(len);
         for (index, place) in slice.iter_mut().enumerate() {
             place.write(build(index));
@@ -444,12 +481,7 @@ impl<'a> Frame<'a> {
     #[track_caller]
     #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
-        const {
-            assert!(
-                !mem::needs_drop::<T>(),
-                "this type has a destructor, which a frame would never run: collect into a `vec`, which runs it"
-            )
-        };
+        const { refuse_destructors::<T>() };
         let values = values.into_iter();
         let mut slice = self.vec_with_capacity(values.size_hint().0);
         slice.extend(values);
@@ -545,70 +577,48 @@ impl<'a> Frame<'a> {
         ScratchMap::with_capacity_and_hasher_in(capacity, hasher, self)
     }
 
-    /// Bytes that this guard's chunks hold blocks in: what it used so far, alignment included.
+    /// Bytes that this guard has handed out, alignment included.
     pub fn used_bytes(&self) -> usize {
-        let mut used = self.ptr.get() - payload_start(self.chunk.get());
-        // SAFETY: the guard's chunks are mapped and this thread's (I2, I3).
-        let mut next = unsafe { (*self.chunk.get()).next.get() };
-        while !next.is_null() {
-            let chunk = unsafe { &*next };
-            used += if chunk.is_big {
-                chunk.limit.get() - payload_start(next)
-            } else {
-                chunk.balance.get() as usize
-            };
-            next = chunk.next.get();
-        }
+        let mut used = 0;
+        self.for_each_chunk(|_, bytes| used += bytes);
         used
+    }
+
+    /// Calls `visit` with each of the guard's chunks and the bytes used in it.
+    fn for_each_chunk(&self, mut visit: impl FnMut(*mut Chunk, usize)) {
+        let mut chunk = self.top.get();
+        visit(chunk, self.ptr.get() - payload_start(chunk));
+        // SAFETY: the guard's chunks are mapped, and its alone (I3).
+        unsafe {
+            while chunk != self.first {
+                chunk = (*chunk).next.get();
+                visit(chunk, (*chunk).balance.get() as usize);
+            }
+            let mut big = Chunk::next_big(self.first);
+            while !big.is_null() {
+                visit(big, (*big).balance.get() as usize);
+                big = Chunk::next_big(big);
+            }
+        }
     }
 }
 
 impl Drop for Frame<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let arena = self.arena;
-        let chunk = self.chunk.get();
-        let used = self.ptr.get() - payload_start(chunk);
+        if os::HIDES {
+            // SAFETY: every reference into the guard's memory is dead.
+            self.for_each_chunk(|chunk, used| unsafe {
+                os::poison(chunk::first_block(chunk), used)
+            });
+        }
+        let top = self.top.get();
+        let used = self.ptr.get() - payload_start(top);
         // SAFETY: the guard's chunks are mapped and this thread's (I2, I3), and every reference into them is dead.
-        unsafe {
-            let rest = (*chunk).next.get();
-            arena.recycle_small(chunk, used);
-            if !rest.is_null() {
-                close_rest(arena, rest);
-            }
-        }
-        add(&arena.guard_bytes, used as u64);
-        arena.guards.set(arena.guards.get() - 1);
-        local(|local| local.charge(used));
+        unsafe { (*self.first).next.set(self.arena.cache.get()) };
+        self.arena.cache.set(top);
+        count(self.arena, used);
     }
-}
-
-/// Gives back the chunks of a guard that needed more than one.
-///
-/// # Safety
-///
-/// `next` is a list of chunks that a closing guard held.
-#[cold]
-#[inline(never)]
-unsafe fn close_rest(arena: &Arena, mut next: *mut Chunk) {
-    let mut bytes = 0;
-    while !next.is_null() {
-        let chunk = next;
-        // SAFETY: the caller's contract.
-        unsafe {
-            next = (*chunk).next.get();
-            // A big chunk's bytes were counted when it was taken.
-            let used = if (*chunk).is_big {
-                0
-            } else {
-                (*chunk).balance.get() as usize
-            };
-            bytes += used;
-            arena.recycle(chunk, used);
-        }
-    }
-    add(&arena.guard_bytes, bytes as u64);
-    local(|local| local.charge(bytes));
 }
 
 impl fmt::Debug for Frame<'_> {

@@ -31,16 +31,22 @@ pub(crate) const fn footprint(size: usize) -> usize {
     round_up(size, MIN_ALIGN)
 }
 
+/// Where a block lies that is allocated at `ptr`, a bump pointer.
+#[inline(always)]
+pub(crate) const fn align_block(ptr: usize, align: usize) -> usize {
+    if align <= MIN_ALIGN {
+        ptr
+    } else {
+        round_up(ptr, align)
+    }
+}
+
 /// Where a block of `layout` would lie, and where the bump pointer would stand after it.
 ///
 /// `None` if it does not fit below `limit`.
 #[inline(always)]
 pub(crate) const fn bump(ptr: usize, limit: usize, layout: Layout) -> Option<(usize, usize)> {
-    let start = if layout.align() <= MIN_ALIGN {
-        ptr
-    } else {
-        round_up(ptr, layout.align())
-    };
+    let start = align_block(ptr, layout.align());
     // On 64 bits neither the alignment nor the size (at most `isize::MAX` each) can wrap past an address; on narrower
     // targets they can, and the sums are checked.
     #[cfg(target_pointer_width = "64")]

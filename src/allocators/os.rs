@@ -11,6 +11,9 @@ pub(crate) const POISON: u8 = 0xCD;
 /// Whether freed memory is filled with [`POISON`].
 pub(crate) const POISONS: bool = cfg!(any(debug_assertions, feature = "debug"));
 
+/// Whether freed memory is filled or hidden, so that it pays to tell [`poison`] about it.
+pub(crate) const HIDES: bool = POISONS || cfg!(framealloc_asan);
+
 /// Maps `layout` bytes. `None` if the system has no more, or if the size is zero.
 ///
 /// The memory comes from [`System`], not from the global allocator, so that a

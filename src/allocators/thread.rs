@@ -200,6 +200,13 @@ struct IdleRecords(*const Record);
 unsafe impl Send for IdleRecords {}
 static IDLE: Mutex<IdleRecords> = Mutex::new(IdleRecords(null()));
 
+/// The tag before the current one, and its counters on this thread.
+#[derive(Debug)]
+pub(crate) struct OuterTag {
+    tag: u32,
+    counters: *const TagCounters,
+}
+
 /// One domain that this thread has used: its arena, and the arena's bump state while another domain's is active.
 struct Entry {
     domain: u64,
@@ -237,8 +244,8 @@ pub(crate) struct Local {
     pub record: Cell<*const Record>,
     /// The record's pool, and an empty one while there is no record.
     pub pool: Cell<*const PoolHeap>,
-    /// The domain id of the table's active entry, and zero if none is active.
-    active: Cell<u64>,
+    /// One more than the index of the table's active entry, and zero if none is active.
+    active: Cell<usize>,
     table: Cell<*mut Vec<Entry>>,
     starting: Cell<bool>,
 }
@@ -326,9 +333,10 @@ impl Local {
     fn end_thread(&self) {
         let table = self.table.replace(null_mut());
         if !table.is_null() {
-            self.deactivate(table);
             // SAFETY: `table` came from `Box::into_raw`, and is unlinked.
-            for entry in *unsafe { Box::from_raw(table) } {
+            let mut entries = *unsafe { Box::from_raw(table) };
+            self.deactivate(&mut entries);
+            for entry in entries {
                 if let Some(domain) = entry.owner.upgrade() {
                     // SAFETY: the domain is alive, so its arena is; it is this thread's (I2).
                     unsafe { (*entry.arena).thread_ended(entry.ptr, entry.noted, &domain) };
@@ -353,6 +361,13 @@ impl Local {
     /// Charges what has been bumped since the last time to the current tag.
     #[inline(always)]
     pub(crate) fn settle(&self) {
+        if self.ptr.get() != self.mark.get() {
+            self.settle_bytes();
+        }
+    }
+
+    #[inline]
+    fn settle_bytes(&self) {
         let ptr = self.ptr.get();
         let bytes = ptr.wrapping_sub(self.mark.get());
         self.mark.set(ptr);
@@ -363,6 +378,7 @@ impl Local {
         }
     }
 
+    /// Remembers that the current tag made leases in the active chunk, for the report of leases that escape.
     #[inline]
     fn note_tag(&self, ptr: usize) {
         self.seen.set(ptr);
@@ -409,14 +425,28 @@ impl Local {
         self.seen.set(ptr);
     }
 
-    /// Makes `tag` the current one and returns the one before it.
+    /// Makes `tag` the current one.
     #[inline(always)]
-    pub(crate) fn switch_tag(&self, tag: u32) -> u32 {
+    pub(crate) fn enter_tag(&self, tag: u32) -> OuterTag {
+        // First, since it may move the present tag's counters from limbo to the record.
+        let record = self.record();
         self.settle();
-        if let Some(record) = self.record() {
+        let outer = OuterTag {
+            tag: self.tag.replace(tag),
+            counters: self.counters.get(),
+        };
+        if let Some(record) = record {
             self.counters.set(record.counters(tag));
         }
-        self.tag.replace(tag)
+        outer
+    }
+
+    /// Makes the tag before it the current one again.
+    #[inline(always)]
+    pub(crate) fn leave_tag(&self, outer: &OuterTag) {
+        self.settle();
+        self.tag.set(outer.tag);
+        self.counters.set(outer.counters);
     }
 
     /// Hands frees for other threads over to them.
@@ -438,65 +468,66 @@ impl Local {
     /// Makes the arena of `domain` on this thread the active one, creating or adopting it on first use.
     ///
     /// Afterwards `arena`, `ptr` and `limit` are that arena's; the caller sets `key` and `home`.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn activate(&self, domain: &Domain) -> *const Arena {
-        if self.active.get() == domain.id() {
-            return self.arena.get();
+        let table = self.table.get();
+        if !table.is_null() {
+            // SAFETY: the table is this thread's, and not borrowed elsewhere (I6).
+            let entries = unsafe { &mut *table };
+            if let Some(index) = entries.iter().position(|entry| entry.domain == domain.id()) {
+                if self.active.get() != index + 1 {
+                    self.deactivate(entries);
+                    self.activate_entry(&entries[index], index);
+                }
+                return self.arena.get();
+            }
         }
-        self.record();
-        let table = if self.table.get().is_null() {
-            let table = Box::into_raw(Box::default());
-            self.table.set(table);
-            table
-        } else {
-            self.table.get()
-        };
-        self.deactivate(table);
-        // SAFETY (here and below): the table is this thread's; no reference to it is held across a call that could come back here.
-        let known = unsafe { &*table }
-            .iter()
-            .position(|entry| entry.domain == domain.id());
-        let index = known.unwrap_or_else(|| {
-            let entry = Entry {
-                domain: domain.id(),
-                arena: domain.arena_for_this_thread(),
-                owner: domain.weak(),
-                ptr: 0,
-                limit: 0,
-                noted: NOTHING_NOTED,
-            };
-            let table = unsafe { &mut *table };
-            table.retain(|entry| entry.owner.strong_count() > 0);
-            table.push(entry);
-            table.len() - 1
-        });
-        let entry = unsafe { &(&*table)[index] };
+        self.activate_first(domain)
+    }
+
+    #[inline(always)]
+    fn activate_entry(&self, entry: &Entry, index: usize) {
         self.jump(entry.ptr, entry.limit);
         self.noted.set(entry.noted);
         self.arena.set(entry.arena);
-        self.active.set(entry.domain);
-        entry.arena
+        self.active.set(index + 1);
+    }
+
+    /// [`activate`](Self::activate) for a domain that this thread has not used.
+    #[cold]
+    #[inline(never)]
+    fn activate_first(&self, domain: &Domain) -> *const Arena {
+        self.record();
+        if self.table.get().is_null() {
+            self.table.set(Box::into_raw(Box::default()));
+        }
+        let entry = Entry {
+            domain: domain.id(),
+            arena: domain.arena_for_this_thread(),
+            owner: domain.weak(),
+            ptr: 0,
+            limit: 0,
+            noted: NOTHING_NOTED,
+        };
+        // SAFETY: the table is this thread's, and not borrowed elsewhere (I6).
+        let entries = unsafe { &mut *self.table.get() };
+        self.deactivate(entries);
+        entries.retain(|entry| entry.owner.strong_count() > 0);
+        entries.push(entry);
+        self.activate_entry(&entries[entries.len() - 1], entries.len() - 1);
+        self.arena.get()
     }
 
     /// Writes the active arena's bump state back to its entry.
-    fn deactivate(&self, table: *mut Vec<Entry>) {
-        if self.active.get() == 0 {
+    #[inline(always)]
+    fn deactivate(&self, entries: &mut [Entry]) {
+        let Some(index) = self.active.replace(0).checked_sub(1) else {
             return;
-        }
-        let noted = self.take_noted();
-        // SAFETY: the table is this thread's and not borrowed elsewhere.
-        let entries = unsafe { &mut *table };
-        if let Some(entry) = entries
-            .iter_mut()
-            .find(|entry| entry.domain == self.active.get())
-        {
-            entry.ptr = self.ptr.get();
-            entry.limit = self.limit.get();
-            entry.noted = noted;
-        }
+        };
+        let entry = &mut entries[index];
+        entry.noted = self.take_noted();
+        entry.ptr = self.ptr.get();
+        entry.limit = self.limit.get();
         self.jump(0, 0);
-        self.active.set(0);
         self.arena.set(null());
         self.key.set(0);
         self.home.set(0);

@@ -1,10 +1,9 @@
 //! Changing the current tag.
 
 use core::cell::Cell;
-use core::marker::PhantomData;
 
 use super::registry::TagId;
-use crate::allocators::thread::local;
+use crate::allocators::thread::{OuterTag, local};
 
 /// Makes a tag the thread's current one until it drops, also when unwinding.
 ///
@@ -24,8 +23,8 @@ use crate::allocators::thread::local;
 #[derive(Debug)]
 #[must_use = "the tag is left when the scope drops"]
 pub struct TagScope {
-    outer: u32,
-    _here: PhantomData<*const ()>,
+    /// Holds a pointer, which keeps the scope on its thread.
+    outer: OuterTag,
 }
 
 impl TagScope {
@@ -33,8 +32,7 @@ impl TagScope {
     #[inline]
     pub fn enter(tag: TagId) -> Self {
         Self {
-            outer: local(|local| local.switch_tag(tag.index())),
-            _here: PhantomData,
+            outer: local(|local| local.enter_tag(tag.index())),
         }
     }
 }
@@ -42,7 +40,7 @@ impl TagScope {
 impl Drop for TagScope {
     #[inline]
     fn drop(&mut self) {
-        local(|local| local.switch_tag(self.outer));
+        local(|local| local.leave_tag(&self.outer));
     }
 }
 
