@@ -532,7 +532,7 @@ impl Arena {
         let size = footprint(layout.size());
         let fits = |big: &Big| {
             big.is_free()
-                && big.block() % layout.align() == 0
+                && big.block().is_multiple_of(layout.align())
                 && layout::header_is_adjacent(big.offset)
                     == layout::header_is_adjacent(layout.align())
                 && (size..=size.saturating_mul(2)).contains(&big.capacity())

@@ -88,11 +88,8 @@ impl Chunk {
 /// The chunk is mapped.
 pub(crate) unsafe fn first_block(chunk: *mut Chunk) -> usize {
     // SAFETY: the caller's contract.
-    if unsafe { (*chunk).is_big } {
-        unsafe { (*chunk).limit.get() }
-    } else {
-        payload_start(chunk)
-    }
+    let (is_big, limit) = unsafe { ((*chunk).is_big, (*chunk).limit.get()) };
+    if is_big { limit } else { payload_start(chunk) }
 }
 
 /// Where the blocks of a standard chunk start.

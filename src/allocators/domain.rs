@@ -45,16 +45,8 @@ struct ArenaSlot {
 }
 
 // SAFETY: the arenas are each touched by one thread at a time (I2); the list of them is locked.
-#[expect(
-    unsafe_code,
-    reason = "arenas are thread-owned parts of a shared state"
-)]
 unsafe impl Send for Domain {}
 // SAFETY: as above.
-#[expect(
-    unsafe_code,
-    reason = "arenas are thread-owned parts of a shared state"
-)]
 unsafe impl Sync for Domain {}
 
 impl Domain {

@@ -236,7 +236,11 @@ fn count(arena: &Arena, bytes: usize) {
     local(|local| local.charge(bytes));
 }
 
-impl<'a> Frame<'a> {
+#[expect(
+    clippy::mut_from_ref,
+    reason = "each call returns another block, bounded by the borrow of the guard"
+)]
+impl Frame<'_> {
     /// A block of `layout`.
     #[inline(always)]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
@@ -298,7 +302,6 @@ impl<'a> Frame<'a> {
     /// ```
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc<T>(&self, value: T) -> &mut T {
         const { refuse_destructors::<T>() };
         self.alloc_uninit().write(value)
@@ -310,7 +313,6 @@ impl<'a> Frame<'a> {
     ///
     /// [`ArenaExhausted`](AllocErrorKind::ArenaExhausted) (FA003) or [`OutOfMemory`](AllocErrorKind::OutOfMemory).
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         const { refuse_destructors::<T>() };
         Ok(self.try_alloc_uninit()?.write(value))
@@ -323,7 +325,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc`](Self::alloc).
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_with<T>(&self, build: impl FnOnce() -> T) -> &mut T {
         const { refuse_destructors::<T>() };
         self.alloc_uninit().write(build())
@@ -336,7 +337,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc`](Self::alloc).
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_uninit<T>(&self) -> &mut MaybeUninit<T> {
         let mut block = if size_of::<T>() == 0 {
             NonNull::dangling()
@@ -354,7 +354,6 @@ impl<'a> Frame<'a> {
     ///
     /// As [`try_alloc`](Self::try_alloc).
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn try_alloc_uninit<T>(&self) -> Result<&mut MaybeUninit<T>, AllocError> {
         let mut block = if size_of::<T>() == 0 {
             NonNull::dangling()
@@ -393,7 +392,6 @@ impl<'a> Frame<'a> {
     /// As [`try_alloc`](Self::try_alloc), and [`CapacityOverflow`](AllocErrorKind::CapacityOverflow) if so many values
     /// have no representable size.
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn try_alloc_slice_uninit<T>(
         &self,
         len: usize,
@@ -416,7 +414,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc`](Self::alloc), and if so many values have no representable size.
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_uninit<T>(&self, len: usize) -> &mut [MaybeUninit<T>] {
         match self.try_alloc_slice_uninit(len) {
             Ok(slice) => slice,
@@ -431,7 +428,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc`](Self::alloc).
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
         self.alloc_slice_uninit(values.len())
             .write_copy_of_slice(values)
@@ -444,7 +440,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_fill<T: Copy>(&self, len: usize, value: T) -> &mut [T] {
         self.alloc_slice_fill_with(len, |_| value)
     }
@@ -456,7 +451,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
     #[inline(always)]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_fill_with<T>(
         &self,
         len: usize,
@@ -479,7 +473,6 @@ impl<'a> Frame<'a> {
     ///
     /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_slice_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
         const { refuse_destructors::<T>() };
         let values = values.into_iter();
@@ -496,7 +489,6 @@ impl<'a> Frame<'a> {
     /// As [`alloc`](Self::alloc).
     #[inline]
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_str(&self, text: &str) -> &mut str {
         // SAFETY: a copy of a `str`.
         unsafe { core::str::from_utf8_unchecked_mut(self.alloc_slice_copy(text.as_bytes())) }
@@ -514,7 +506,6 @@ impl<'a> Frame<'a> {
     ///
     /// As [`alloc`](Self::alloc), and as `format!` if a formatting trait returns an error.
     #[track_caller]
-    #[expect(clippy::mut_from_ref, reason = "each call returns another block")]
     pub fn alloc_fmt(&self, text: fmt::Arguments<'_>) -> &mut str {
         struct Text<'f>(ScratchVec<'f, u8>);
         impl fmt::Write for Text<'_> {

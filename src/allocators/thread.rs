@@ -121,7 +121,6 @@ pub(crate) struct Record {
 
 // SAFETY: `pool` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
 // the rest is atomic (I5).
-#[expect(unsafe_code, reason = "records are shared for reading")]
 unsafe impl Sync for Record {}
 
 impl Record {
@@ -196,7 +195,6 @@ static ALL: AtomicPtr<Record> = AtomicPtr::new(null_mut());
 
 struct IdleRecords(*const Record);
 // SAFETY: records are shared (see above), and the list is only reached under its lock.
-#[expect(unsafe_code, reason = "a list of shared records")]
 unsafe impl Send for IdleRecords {}
 static IDLE: Mutex<IdleRecords> = Mutex::new(IdleRecords(null()));
 

@@ -78,7 +78,6 @@ pub(crate) struct PoolHeap {
 struct Aligned<T>(T);
 
 // SAFETY: the cells are touched by the thread that holds the record (limbo's under its lock); the rest is atomic (I5).
-#[expect(unsafe_code, reason = "pools are parts of shared records")]
 unsafe impl Sync for PoolHeap {}
 
 impl PoolHeap {
@@ -301,7 +300,6 @@ static LIMBO_LOCK: Mutex<()> = Mutex::new(());
 
 struct FreePages(*mut Page);
 // SAFETY: free pages are nobody's, and the list is reached only under its lock.
-#[expect(unsafe_code, reason = "a list of unowned pages")]
 unsafe impl Send for FreePages {}
 static FREE_PAGES: Mutex<FreePages> = Mutex::new(FreePages(null_mut()));
 
