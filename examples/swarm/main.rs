@@ -1,0 +1,101 @@
+//! swarm: tens of thousands of agents that flock, flee, hunt and collide, with every buffer in frame memory.
+//!
+//! ```sh
+//! cargo run --release --example swarm                  # a window; space for a frenzy
+//! cargo run --release --example swarm -- --headless    # the same in the terminal, with tables of who used what
+//! cargo run --release --example swarm -- --compare     # frame memory, Vec and Local<Vec> side by side
+//! ```
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `flock.rs` | grids and 30,000 short lists in a parallel loop: `FrameAlloc` and `FrameAlloc::shared` |
+//! | `hunt.rs` | a search over the field: vectors in frame memory as arguments |
+//! | `collide.rs` | a list whose length nobody knows beforehand, and its peak |
+//! | `sparks.rs` | a list that is mostly empty |
+//! | `grid.rs`, `memory.rs` | buffers that are generic over where they live |
+//! | `frenzy.rs` | the peak itself |
+//! | `agents.rs`, `field.rs`, `pose.rs` | the rest of the game, which needs no memory |
+//! | `display.rs`, `window.rs`, `looks.rs`, `hud.rs` | the window |
+//! | `headless.rs`, `measure.rs`, `verify.rs`, `report.rs` | what it costs: tags, arenas, the heap audit |
+
+mod agents;
+mod args;
+mod collide;
+mod display;
+mod field;
+mod flock;
+mod frenzy;
+mod grid;
+mod headless;
+mod hud;
+mod hunt;
+mod looks;
+mod measure;
+mod memory;
+mod pose;
+mod report;
+mod sparks;
+mod verify;
+mod window;
+
+use std::process::ExitCode;
+
+use bevy::prelude::*;
+use clap::Parser;
+use framealloc::bevy::SmartAllocPlugin;
+use framealloc::{AllocConfig, HeapAudit};
+
+use crate::args::{Args, Mem};
+
+/// Counts who still allocates on the heap: the game, or Bevy.
+#[global_allocator]
+static HEAP: HeapAudit = HeapAudit::system();
+
+/// What happens in a frame, in this order.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Step {
+    Steer,
+    Move,
+    Collide,
+    Show,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let modes: &[Mem] = if args.compare || args.check {
+        &Mem::ALL
+    } else if args.headless {
+        &[args.mem]
+    } else {
+        match display::obstacle() {
+            None => return window::run(&args),
+            Some(obstacle) => {
+                println!("No window: {obstacle}. Simulating in the terminal instead.");
+                &[args.mem]
+            }
+        }
+    };
+    let runs: Vec<_> = modes.iter().map(|&mem| headless::run(&args, mem)).collect();
+    report::print(&runs);
+    verify::verify(&runs)
+}
+
+/// The game, without anything to look at. In a window and in the terminal it is the same.
+fn add_game(app: &mut App, agents: u32, mem: Mem) {
+    // Small arenas to begin with, so that it is plain to see how they follow what is needed, up and down.
+    let config = AllocConfig::default()
+        .with_frame_arena_size(2 << 20)
+        .with_max_frame_arena_size(512 << 20);
+    app.add_plugins(SmartAllocPlugin::new(config))
+        .configure_sets(
+            Update,
+            (Step::Steer, Step::Move, Step::Collide, Step::Show).chain(),
+        );
+    agents::add(app, agents);
+    frenzy::add(app);
+    flock::add(app, mem);
+    hunt::add(app, mem);
+    collide::add(app, mem);
+    sparks::add(app, mem);
+    pose::add(app);
+}

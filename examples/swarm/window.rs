@@ -1,0 +1,107 @@
+//! The game in a window: the app, its camera, and its keys.
+//!
+//! Space starts a frenzy, Escape ends the game, the wheel zooms, and dragging moves.
+
+use std::process::ExitCode;
+
+use bevy::camera::ScalingMode;
+use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll};
+use bevy::prelude::*;
+use bevy::window::PresentMode;
+
+use crate::args::{Args, Mem};
+use crate::field::Field;
+use crate::frenzy::Frenzy;
+use crate::{hud, looks};
+
+/// Frames from one frenzy to the next when nobody asks for one.
+const FRENZY_EVERY: u32 = 1_500;
+
+pub fn run(args: &Args) -> ExitCode {
+    let window = Window {
+        title: format!("swarm: {} agents, {}", args.agents, args.mem.title()),
+        resolution: (1280, 720).into(),
+        present_mode: PresentMode::AutoVsync,
+        ..default()
+    };
+    let mut app = App::new();
+    app.add_plugins(DefaultPlugins.set(WindowPlugin {
+        primary_window: Some(window),
+        ..default()
+    }));
+    add_view(&mut app, args.agents, args.mem);
+    match app.run() {
+        AppExit::Success => ExitCode::SUCCESS,
+        AppExit::Error(code) => ExitCode::from(code.get()),
+    }
+}
+
+fn add_view(app: &mut App, agents: u32, mem: Mem) {
+    crate::add_game(app, agents, mem);
+    app.add_systems(Startup, open_camera)
+        .add_systems(Update, (obey_keys, move_camera, have_a_frenzy_now_and_then));
+    looks::add(app);
+    hud::add(app);
+}
+
+fn open_camera(mut commands: Commands, field: Res<Field>) {
+    commands.spawn((
+        Camera2d,
+        Msaa::Off,
+        Projection::Orthographic(OrthographicProjection {
+            // The whole field, whatever the window's shape.
+            scaling_mode: ScalingMode::AutoMin {
+                min_width: field.half.x * 2.0,
+                min_height: field.half.y * 2.0,
+            },
+            ..OrthographicProjection::default_2d()
+        }),
+    ));
+}
+
+fn obey_keys(
+    keys: Res<ButtonInput<KeyCode>>,
+    field: Res<Field>,
+    mut frenzy: ResMut<Frenzy>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    if keys.just_pressed(KeyCode::Space) {
+        frenzy.begin(&field);
+    }
+    if keys.just_pressed(KeyCode::Escape) {
+        exit.write(AppExit::Success);
+    }
+}
+
+fn move_camera(
+    scroll: Res<AccumulatedMouseScroll>,
+    motion: Res<AccumulatedMouseMotion>,
+    buttons: Res<ButtonInput<MouseButton>>,
+    camera: Single<(&Camera, &mut Transform, &mut Projection)>,
+) {
+    let (camera, mut transform, mut projection) = camera.into_inner();
+    let Projection::Orthographic(view) = &mut *projection else {
+        return;
+    };
+    if scroll.delta.y != 0.0 {
+        view.scale = (view.scale * (1.0 - scroll.delta.y.signum() * 0.1)).clamp(0.1, 1.0);
+    }
+    if buttons.pressed(MouseButton::Left)
+        && let Some(window) = camera.logical_viewport_size()
+    {
+        // The field moves with the mouse.
+        let moved = motion.delta * view.area.size() / window;
+        transform.translation += Vec3::new(-moved.x, moved.y, 0.0);
+    }
+}
+
+fn have_a_frenzy_now_and_then(
+    mut frames: Local<u32>,
+    field: Res<Field>,
+    mut frenzy: ResMut<Frenzy>,
+) {
+    *frames += 1;
+    if frames.is_multiple_of(FRENZY_EVERY) {
+        frenzy.begin(&field);
+    }
+}
