@@ -272,9 +272,7 @@ impl SmartAlloc {
     /// As [`frame_slice`](Self::frame_slice).
     #[inline]
     pub fn frame_slice_copy<T: Copy>(&self, values: &[T]) -> Result<FrameSlice<'_, T>, AllocError> {
-        let mut slice = SliceBuilder::with_capacity(self.domain(), values.len())?;
-        slice.extend_copy(values)?;
-        Ok(slice.finish())
+        FrameSlice::copy(self.domain(), values)
     }
 
     /// The values of an iterator of any length, in the open frame.
@@ -303,7 +301,7 @@ impl SmartAlloc {
     ///
     /// As [`frame_slice`](Self::frame_slice).
     pub fn frame_str(&self, text: &str) -> Result<FrameStr<'_>, AllocError> {
-        TextBuilder::copy(self.domain(), text)
+        FrameStr::copy(self.domain(), text)
     }
 
     /// Formatted text in the open frame: what `format!` is for the heap.

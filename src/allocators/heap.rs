@@ -21,19 +21,24 @@ use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 
 /// The layout with room for the tag, and the bytes before the block.
-fn with_prefix(layout: Layout) -> Option<(Layout, usize)> {
-    Layout::new::<u32>().extend(layout).ok()
+#[inline(always)]
+const fn with_prefix(layout: Layout) -> Option<(Layout, usize)> {
+    match Layout::new::<u32>().extend(layout) {
+        Ok(whole) => Some(whole),
+        Err(_) => None,
+    }
 }
 
-/// A block of the global allocator. `layout` is not empty.
-#[inline(never)]
+/// A block of the global allocator. `layout` is not empty; known when compiled, it costs nothing to compute with.
+#[inline]
 pub(crate) fn allocate(layout: Layout) -> Result<NonNull<u8>, AllocError> {
-    let refused = |kind| diagnostics::refused(AllocError::new(kind, layout, 0));
-    let (whole, prefix) =
-        with_prefix(layout).ok_or_else(|| refused(AllocErrorKind::CapacityOverflow))?;
+    let Some((whole, prefix)) = with_prefix(layout) else {
+        return Err(refused(AllocErrorKind::CapacityOverflow, layout));
+    };
     // SAFETY: the size is not zero.
-    let start = NonNull::new(unsafe { alloc::alloc(whole) })
-        .ok_or_else(|| refused(AllocErrorKind::OutOfMemory))?;
+    let Some(start) = NonNull::new(unsafe { alloc::alloc(whole) }) else {
+        return Err(refused(AllocErrorKind::OutOfMemory, layout));
+    };
     let tag = local(|local| {
         let tag = local.tag.get();
         match local.counters_of(tag) {
@@ -42,7 +47,7 @@ pub(crate) fn allocate(layout: Layout) -> Result<NonNull<u8>, AllocError> {
         }
         tag
     });
-    // SAFETY: the prefix lies before the block, inside the allocation, and has room for an unaligned tag right before it.
+    // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a tag.
     unsafe {
         let block = start.add(prefix);
         block.cast::<u32>().sub(1).write_unaligned(tag);
@@ -50,12 +55,18 @@ pub(crate) fn allocate(layout: Layout) -> Result<NonNull<u8>, AllocError> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
+    diagnostics::refused(AllocError::new(kind, layout, 0))
+}
+
 /// Frees a block.
 ///
 /// # Safety
 ///
 /// `block` came from [`allocate`] with this layout, and is not used any more.
-#[inline(never)]
+#[inline]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
     let (whole, prefix) = with_prefix(layout).expect("the layout was computed before");
     // SAFETY: see `allocate`.

@@ -149,6 +149,43 @@ impl<'a, T> FrameBox<'a, T> {
     }
 }
 
+impl<'a, T: Copy> FrameSlice<'a, T> {
+    #[inline]
+    pub(crate) fn copy(domain: &'a Domain, values: &[T]) -> Result<Self, AllocError> {
+        let start = if size_of_val(values) == 0 {
+            NonNull::dangling()
+        } else {
+            domain.lease(Layout::for_value(values))?.cast::<T>()
+        };
+        // SAFETY: a fresh block of so many elements, which no slice overlaps.
+        unsafe {
+            ptr::copy_nonoverlapping(values.as_ptr(), start.as_ptr(), values.len());
+            Ok(Self::from_block(NonNull::slice_from_raw_parts(
+                start,
+                values.len(),
+            )))
+        }
+    }
+}
+
+impl<'a> FrameStr<'a> {
+    pub(crate) fn copy(domain: &'a Domain, text: &str) -> Result<Self, AllocError> {
+        let bytes = FrameSlice::copy(domain, text.as_bytes())?;
+        // SAFETY: a copy of a `str`.
+        Ok(unsafe { Self::from_utf8_unchecked(bytes) })
+    }
+
+    /// # Safety
+    ///
+    /// The bytes are UTF-8.
+    unsafe fn from_utf8_unchecked(bytes: FrameSlice<'a, u8>) -> Self {
+        let text = bytes.value.as_ptr() as *mut str;
+        mem::forget(bytes);
+        // SAFETY: the same lease, passed on; the pointer was not null before.
+        unsafe { Self::from_block(NonNull::new_unchecked(text)) }
+    }
+}
+
 impl<'a, T: ?Sized> FrameBox<'a, T> {
     /// # Safety
     ///
@@ -403,22 +440,9 @@ impl<'a> TextBuilder<'a> {
         Ok(builder.finish())
     }
 
-    pub(crate) fn copy(domain: &'a Domain, text: &str) -> Result<FrameStr<'a>, AllocError> {
-        let mut bytes = SliceBuilder::with_capacity(domain, text.len())?;
-        bytes.extend_copy(text.as_bytes())?;
-        Ok(Self {
-            bytes,
-            refused: None,
-        }
-        .finish())
-    }
-
     fn finish(self) -> FrameStr<'a> {
-        let bytes = self.bytes.finish();
-        let text = NonNull::new(bytes.value.as_ptr() as *mut str).expect("not null before");
-        mem::forget(bytes);
-        // SAFETY: the same lease, passed on; only whole `str`s were written.
-        unsafe { FrameBox::from_block(text) }
+        // SAFETY: only whole `str`s were written.
+        unsafe { FrameStr::from_utf8_unchecked(self.bytes.finish()) }
     }
 }
 
