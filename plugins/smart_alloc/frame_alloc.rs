@@ -51,7 +51,7 @@ use crate::{Frame, SmartAlloc};
 ///
 /// # Errors
 ///
-/// In a world without [`SmartAllocPlugin`](super::SmartAllocPlugin) the system fails with FA101, as it does for any
+/// In a world without [`SmartAllocPlugin`](struct@super::SmartAllocPlugin) the system fails with FA101, as it does for any
 /// missing resource. With an [`AllocResource`] but without the plugin it runs, and FA101 is reported.
 ///
 /// # Panics

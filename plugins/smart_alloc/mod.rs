@@ -3,7 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `plugin.rs` | [`SmartAllocPlugin`]: what a game adds |
+//! | `plugin.rs` | [`SmartAllocPlugin`](struct@SmartAllocPlugin): what a game adds |
 //! | `resource.rs` | [`AllocResource`]: the allocator of one world |
 //! | `frames.rs` | when the main world's frames open and close, and the watch that they do (FA102) |
 //! | `sub_apps.rs` | the same for sub-apps, of which the renderer is one |

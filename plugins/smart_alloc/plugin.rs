@@ -1,4 +1,4 @@
-//! [`SmartAllocPlugin`]: what a game adds to its app.
+//! [`SmartAllocPlugin`](struct@SmartAllocPlugin): what a game adds to its app.
 //!
 //! The plugin only puts the parts together. The main world is ready when the plugin is built, so that an app which
 //! is driven by `update` alone (most tests) works; sub-apps may be added by any later plugin, so they are visited in
@@ -47,7 +47,7 @@ pub struct SmartAllocPlugin {
     pub config: Option<AllocConfig>,
 }
 
-/// [`SmartAllocPlugin`] with the default configuration, so that `add_plugins(SmartAllocPlugin)` reads like Bevy's own.
+/// [`SmartAllocPlugin`](struct@SmartAllocPlugin) with the default configuration, so that `add_plugins(SmartAllocPlugin)` reads like Bevy's own.
 #[expect(
     non_upper_case_globals,
     reason = "a constant of the struct's name is what lets one type be written both ways"

@@ -45,7 +45,7 @@ pub struct AllocResource {
 pub(super) struct AllocIdentity(u64);
 
 impl AllocResource {
-    /// Wraps an allocator. [`SmartAllocPlugin`](super::SmartAllocPlugin) does this by itself; insert one before the
+    /// Wraps an allocator. [`SmartAllocPlugin`](struct@super::SmartAllocPlugin) does this by itself; insert one before the
     /// plugin to have it use this allocator.
     pub fn new(alloc: SmartAlloc) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
