@@ -7,6 +7,7 @@ use core::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 use super::arena::{Arena, ArenaLimits};
+use super::pool;
 use super::thread::{Local, NO_TAG, NotedTags, local};
 use crate::config::AllocConfig;
 use crate::diagnostics::{self, DiagnosticCode};
@@ -51,6 +52,9 @@ unsafe impl Sync for Domain {}
 
 impl Domain {
     pub(crate) fn new(config: AllocConfig) -> Arc<Self> {
+        if config.pool_tags {
+            pool::heap::charge_tags();
+        }
         let id = fresh_key();
         Arc::new_cyclic(|weak| Self {
             key: AtomicU64::new(id),

@@ -26,7 +26,7 @@ use std::sync::Weak;
 use super::arena::Arena;
 use super::domain::Domain;
 use super::os;
-use super::pool::heap::PoolHeap;
+use super::pool::heap::{self, PoolHeap};
 use crate::sync::Mutex;
 
 /// What one thread charged to one tag since the program began. Only the record's thread writes (plain loads and stores,
@@ -38,6 +38,8 @@ pub(crate) struct TagCounters {
     pub frame_bytes: AtomicU64,
     /// Calls and bytes of `heap_alloc`, `heap_box`, and of pool requests too large for a pool.
     pub heap: Traffic,
+    /// Blocks and bytes of the pools, if they are charged to tags.
+    pub pool: Traffic,
     /// Calls and bytes that went to the global allocator, if a `HeapAudit` is installed.
     pub audit: Traffic,
 }
@@ -98,6 +100,7 @@ impl TagCounters {
         Self {
             frame_bytes: AtomicU64::new(0),
             heap: Traffic::new(),
+            pool: Traffic::new(),
             audit: Traffic::new(),
         }
     }
@@ -240,7 +243,7 @@ pub(crate) struct Local {
     pub tag: Cell<u32>,
     pub counters: Cell<*const TagCounters>,
     pub record: Cell<*const Record>,
-    /// The record's pool, and an empty one while there is no record.
+    /// The pool of the fast paths: the record's; an empty one while there is no record, or if blocks are charged to tags.
     pub pool: Cell<*const PoolHeap>,
     /// One more than the index of the table's active entry, and zero if none is active.
     active: Cell<usize>,
@@ -323,7 +326,7 @@ impl Local {
         // SAFETY: records are never freed.
         let record = unsafe { &*record };
         self.record.set(record);
-        self.pool.set(&raw const record.pool);
+        self.choose_pool();
         self.counters.set(record.counters(self.tag.get()));
         Some(record)
     }
@@ -450,10 +453,22 @@ impl Local {
     /// Hands frees for other threads over to them.
     #[inline(always)]
     pub(crate) fn flush_frees(&self) {
-        // SAFETY: heaps are never freed (I5), and this one is the calling thread's.
-        let pool = unsafe { &*self.pool.get() };
-        if pool.has_batch() {
-            pool.flush();
+        let record = self.record.get();
+        // SAFETY: records are never freed (I5), and this one is the calling thread's.
+        if !record.is_null() && unsafe { (*record).pool.has_batch() } {
+            // SAFETY: as above.
+            unsafe { (*record).pool.flush() };
+        }
+    }
+
+    /// Decides whether pools have fast paths on this thread.
+    pub(crate) fn choose_pool(&self) {
+        let record = self.record.get();
+        if !record.is_null() && !heap::charges_tags() {
+            // SAFETY: records are never freed (I5).
+            self.pool.set(unsafe { &raw const (*record).pool });
+        } else {
+            self.pool.set(&raw const EMPTY_POOL);
         }
     }
 

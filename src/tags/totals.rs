@@ -58,6 +58,9 @@ pub struct TagUsage {
     pub frame_bytes: u64,
     /// What `heap_alloc` and `heap_box` did.
     pub heap: TrafficTotals,
+    /// Pool blocks, rounded up to size classes. All zero unless
+    /// [`AllocConfig::pool_tags`](crate::AllocConfig::pool_tags) is on.
+    pub pool: TrafficTotals,
     /// What went to the global allocator. All zero unless a [`HeapAudit`](crate::HeapAudit) is installed.
     pub audit: TrafficTotals,
 }
@@ -68,6 +71,7 @@ impl TagUsage {
             tag,
             frame_bytes: 0,
             heap: TrafficTotals::default(),
+            pool: TrafficTotals::default(),
             audit: TrafficTotals::default(),
         }
     }
@@ -75,6 +79,7 @@ impl TagUsage {
     fn combine(&mut self, other: &Self, f: impl Fn(u64, u64) -> u64 + Copy) {
         self.frame_bytes = f(self.frame_bytes, other.frame_bytes);
         self.heap = self.heap.combine(other.heap, f);
+        self.pool = self.pool.combine(other.pool, f);
         self.audit = self.audit.combine(other.audit, f);
     }
 
@@ -116,6 +121,7 @@ impl TagTotals {
                     tag: row.tag,
                     frame_bytes: counters.frame_bytes.load(Relaxed),
                     heap: TrafficTotals::of(&counters.heap),
+                    pool: TrafficTotals::of(&counters.pool),
                     audit: TrafficTotals::of(&counters.audit),
                 };
                 row.combine(&part, u64::wrapping_add);

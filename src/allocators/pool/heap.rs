@@ -10,13 +10,20 @@
 //! +----------------------------+
 //! ```
 //!
+//! **Tags.** Who a block is charged to is not known on the fast paths, which would pay for it. Where a program wants to know,
+//! its threads run without fast paths: `Local::pool` stays an empty pool, so that every call misses and comes to the slow
+//! one, which keeps the tag of each block in a table beside its page.
+//!
 //! A block freed by its owner goes to the front of its class's list, whatever its page: one list a class and no lists of
 //! pages is what makes churn cheap. A block of another thread's page joins the batch for that owner; a full batch is handed
 //! over with one atomic exchange, and the owner takes all such blocks back when a list of its own runs out.
 
 use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use std::alloc::Layout;
 
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
@@ -36,12 +43,58 @@ const SEGMENT: usize = 2 << 20;
 struct Page {
     owner: *const PoolHeap,
     class: usize,
+    /// The tags of its blocks, by index; null until one is charged to a tag.
+    tags: AtomicPtr<AtomicU32>,
+}
+
+/// In a page's table: the block is charged to nobody.
+const UNCHARGED: u32 = u32::MAX;
+
+/// Whether blocks are charged to tags. Once on, it stays on: blocks that are charged have to be found when they are freed.
+static CHARGING: AtomicBool = AtomicBool::new(false);
+
+/// Charges pool blocks to tags from now on: on this thread at once, on others when they next need fresh blocks.
+pub(crate) fn charge_tags() {
+    CHARGING.store(true, Relaxed);
+    local(Local::choose_pool);
+}
+
+/// Whether blocks are charged to tags.
+pub(crate) fn charges_tags() -> bool {
+    CHARGING.load(Relaxed)
 }
 
 /// The page of a pooled block.
 #[inline(always)]
 fn page_of(block: *mut Block) -> *mut Page {
     (block as usize & !(PAGE - 1)) as *mut Page
+}
+
+/// The entry for `block` in its page's table of tags.
+///
+/// # Safety
+///
+/// `block` is a pooled block of `class`.
+unsafe fn tag_entry(block: *mut Block, class: usize, make: bool) -> Option<&'static AtomicU32> {
+    let page = page_of(block);
+    // SAFETY: pages are never freed, nor are their tables (I5).
+    unsafe {
+        let mut table = (*page).tags.load(Acquire);
+        if table.is_null() {
+            if !make {
+                return None;
+            }
+            let layout = Layout::array::<AtomicU32>(blocks_per_page(class)).ok()?;
+            // Only the page's owner makes it, so nobody is raced.
+            table = os::map(layout)?.cast::<AtomicU32>().as_ptr();
+            for index in 0..blocks_per_page(class) {
+                table.add(index).write(AtomicU32::new(UNCHARGED));
+            }
+            (*page).tags.store(table, Release);
+        }
+        let index = (block as usize - page as usize - first_block(class)) / class_size(class);
+        Some(&*table.add(index))
+    }
 }
 
 /// Frees for the pages of one other owner, gathered.
@@ -129,7 +182,13 @@ impl PoolHeap {
                 return null_mut();
             }
             // SAFETY: the page is ours alone, and aligned.
-            unsafe { page.write(Page { owner: self, class }) };
+            unsafe {
+                page.write(Page {
+                    owner: self,
+                    class,
+                    tags: AtomicPtr::new(null_mut()),
+                });
+            }
             add(&self.pages, 1);
             start = page as usize + first_block(class);
             end = start + blocks_per_page(class) * size;
@@ -209,21 +268,34 @@ pub(crate) fn allocate(class: usize) -> Option<NonNull<u8>> {
 fn allocate_slowly(local: &Local, class: usize) -> Option<NonNull<u8>> {
     let block = match local.record() {
         Some(record) => {
-            add(&record.pool.allocs[class], 1);
-            record.pool.refill(class)
+            local.choose_pool();
+            let heap = &record.pool;
+            let block = heap.pop(class).unwrap_or_else(|| heap.refill(class));
+            if !block.is_null() {
+                add(&heap.allocs[class], 1);
+                if CHARGING.load(Relaxed) {
+                    // SAFETY: a block of this class, of a page of this thread.
+                    if let Some(entry) = unsafe { tag_entry(block, class, true) } {
+                        entry.store(local.tag.get(), Relaxed);
+                        // SAFETY: points at the record's counters, which are never freed.
+                        unsafe { &*local.counters.get() }
+                            .pool
+                            .allocated(class_size(class));
+                    }
+                }
+            }
+            block
         }
         None => {
             let _limbo = LIMBO_LOCK.lock();
-            LIMBO.pool.allocs[class].fetch_add(1, Relaxed);
-            LIMBO
-                .pool
-                .pop(class)
-                .unwrap_or_else(|| LIMBO.pool.refill(class))
+            let heap = &LIMBO.pool;
+            let block = heap.pop(class).unwrap_or_else(|| heap.refill(class));
+            if !block.is_null() {
+                heap.allocs[class].fetch_add(1, Relaxed);
+            }
+            block
         }
     };
-    if block.is_null() {
-        return None;
-    }
     os::reveal(block as usize, class_size(class));
     NonNull::new(block.cast())
 }
@@ -248,7 +320,7 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
                 (*heap).put(block, class);
                 add(&(*heap).frees[class], 1);
             } else {
-                free_remote(local, block, class);
+                free_slowly(local, block, class);
             }
         }
     })
@@ -256,10 +328,21 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 
 #[cold]
 #[inline(never)]
-unsafe fn free_remote(local: &Local, block: *mut Block, class: usize) {
+unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     // SAFETY: as in `free`.
-    let owner = unsafe { (*page_of(block)).owner };
-    let Some(record) = local.record() else {
+    let (owner, charged) = unsafe { ((*page_of(block)).owner, tag_entry(block, class, false)) };
+    let record = local.record();
+    if let Some(entry) = charged {
+        let tag = entry.load(Relaxed);
+        if tag != UNCHARGED {
+            entry.store(UNCHARGED, Relaxed);
+            match record {
+                Some(record) => record.counters(tag).pool.freed(class_size(class)),
+                None => LIMBO.counters(tag).pool.freed_shared(class_size(class)),
+            }
+        }
+    }
+    let Some(record) = record else {
         LIMBO.pool.frees[class].fetch_add(1, Relaxed);
         // SAFETY: the block is ours to give; it is a chain of one.
         unsafe { (*owner).remote.0.push_chain(block, block) };
@@ -268,7 +351,8 @@ unsafe fn free_remote(local: &Local, block: *mut Block, class: usize) {
     let heap = &record.pool;
     add(&heap.frees[class], 1);
     if core::ptr::eq(owner, heap) {
-        // The first thing this thread does with its record is to free a block that an adopted predecessor handed out.
+        // Blocks are charged to tags; or the first thing this thread does with its record is to free a block that an
+        // adopted predecessor handed out.
         // SAFETY: the page is this heap's.
         unsafe { heap.put(block, class) };
         return;
