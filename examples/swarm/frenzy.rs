@@ -1,46 +1,38 @@
-//! The peak: now and then everybody is drawn into a whirlpool, and each has ten times as many neighbours as usual.
+//! The peak: now and then everybody is drawn into the nearest whirlpool, and touches many times as many as usual.
 //!
 //! This is what scratch memory is judged by. A buffer that is kept has to hold the peak, and goes on holding it.
 
 use bevy::prelude::*;
 
 use crate::Step;
-use crate::field::Field;
 
 /// Frames that a frenzy lasts.
-pub const LENGTH: u32 = 90;
+pub const LENGTH: u32 = 120;
+/// From one whirlpool to the next.
+const SPACING: f32 = 280.0;
 
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Frenzy {
     left: u32,
-    centre: Vec2,
-    count: u32,
 }
 
 impl Frenzy {
-    /// Starts one, each time elsewhere.
-    pub fn begin(&mut self, field: &Field) {
-        let places = [
-            Vec2::new(0.05, -0.05),
-            Vec2::new(-0.4, 0.05),
-            Vec2::new(0.55, 0.3),
-        ];
-        self.centre = places[self.count as usize % places.len()] * field.half;
-        self.count += 1;
+    pub fn begin(&mut self) {
         self.left = LENGTH;
     }
 
-    pub fn is_on(&self) -> bool {
+    pub fn is_on(self) -> bool {
         self.left > 0
     }
 
     /// How an agent is drawn in: inwards, and around.
-    pub fn pull(&self, position: Vec2) -> Vec2 {
+    pub fn pull(self, position: Vec2) -> Vec2 {
         if !self.is_on() {
             return Vec2::ZERO;
         }
-        let inwards = (self.centre - position).normalize_or_zero();
-        inwards * 420.0 + inwards.perp() * 220.0
+        let centre = (position / SPACING).round() * SPACING;
+        let inwards = (centre - position).normalize_or_zero();
+        inwards * 1_100.0 + inwards.perp() * 500.0
     }
 }
 

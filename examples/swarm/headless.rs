@@ -12,9 +12,8 @@ use framealloc::{ArenaStats, Bytes};
 use crate::agents::{Position, Velocity};
 use crate::args::{Args, Mem};
 use crate::collide::Tally;
-use crate::field::Field;
 use crate::frenzy::{self, Frenzy};
-use crate::measure::{Phase, aside, held};
+use crate::measure::{Phase, arena_bytes, aside, held};
 
 /// Bevy's own buffers, and the arenas, have found their sizes by then.
 const WARM_UP: u32 = 200;
@@ -40,9 +39,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// Everything after the warm-up.
-    pub fn measured(&self) -> [&Phase; 3] {
-        [&self.calm, &self.frenzy, &self.cool_down]
+    /// The frames after the warm-up in which no arena had to grow.
+    pub fn steady(&self) -> [&Phase; 2] {
+        [&self.calm, &self.cool_down]
     }
 
     pub fn arenas(&self) -> &[ArenaStats] {
@@ -64,11 +63,7 @@ pub fn run(args: &Args, mem: Mem) -> Run {
     let warm_up = game.play("warm-up", WARM_UP);
     let calm = game.play("calm", calm_frames);
     let calm_contacts = game.app.world().resource::<Tally>().contacts;
-    game.app
-        .world_mut()
-        .resource_scope(|world, mut frenzy: Mut<Frenzy>| {
-            frenzy.begin(world.resource::<Field>());
-        });
+    game.app.world_mut().resource_mut::<Frenzy>().begin();
     let frenzy = game.play("frenzy", frenzy_frames);
     let cool_down = game.play("cool-down", COOL_DOWN);
     game.clear_progress();
@@ -121,12 +116,13 @@ impl Game {
     fn play(&mut self, name: &'static str, frames: u32) -> Phase {
         let before = self.totals();
         let mut time = Duration::ZERO;
-        let mut most_held = 0;
+        let (mut most_held, mut most_arena_bytes) = (0, 0);
         for _ in 0..frames {
             let start = Instant::now();
             self.app.update();
             time += start.elapsed();
             self.played += 1;
+            most_arena_bytes = most_arena_bytes.max(self.arena_bytes());
             if self.played.is_multiple_of(self.total.div_ceil(POINTS)) {
                 let held = self.held();
                 most_held = most_held.max(held);
@@ -145,12 +141,18 @@ impl Game {
             arenas: self.app.world().resource::<AllocResource>().arenas(),
             held,
             most_held: most_held.max(held),
+            most_arena_bytes,
         }
     }
 
     fn totals(&self) -> TagTotals {
         let _aside = aside();
         TagTotals::capture()
+    }
+
+    fn arena_bytes(&self) -> usize {
+        let _aside = aside();
+        arena_bytes(&self.app.world().resource::<AllocResource>().arenas())
     }
 
     fn held(&self) -> u64 {

@@ -58,6 +58,8 @@ pub struct Phase {
     /// At its end, and the most at any time that was looked at, in bytes.
     pub held: u64,
     pub most_held: u64,
+    /// The most bytes that arenas had at the end of any of its frames.
+    pub most_arena_bytes: usize,
 }
 
 impl Phase {

@@ -61,12 +61,11 @@ fn open_camera(mut commands: Commands, field: Res<Field>) {
 
 fn obey_keys(
     keys: Res<ButtonInput<KeyCode>>,
-    field: Res<Field>,
     mut frenzy: ResMut<Frenzy>,
     mut exit: MessageWriter<AppExit>,
 ) {
     if keys.just_pressed(KeyCode::Space) {
-        frenzy.begin(&field);
+        frenzy.begin();
     }
     if keys.just_pressed(KeyCode::Escape) {
         exit.write(AppExit::Success);
@@ -95,13 +94,9 @@ fn move_camera(
     }
 }
 
-fn have_a_frenzy_now_and_then(
-    mut frames: Local<u32>,
-    field: Res<Field>,
-    mut frenzy: ResMut<Frenzy>,
-) {
+fn have_a_frenzy_now_and_then(mut frames: Local<u32>, mut frenzy: ResMut<Frenzy>) {
     *frames += 1;
     if frames.is_multiple_of(FRENZY_EVERY) {
-        frenzy.begin(&field);
+        frenzy.begin();
     }
 }
