@@ -150,18 +150,25 @@ impl Domain {
     #[cold]
     #[inline(never)]
     pub(crate) fn resolve(&self, local: &Local) -> *const Arena {
-        let key = self.key();
-        let arena = local.activate(self);
-        if local.home.get() != key {
+        loop {
+            let key = self.key();
+            let arena = local.activate(self);
+            if local.home.get() == key {
+                return arena;
+            }
             // SAFETY: the arena of this thread in a domain that the caller holds alive.
             let mine = unsafe { &*arena };
             if mine.joined.replace(key) != key && !mine.open.get() {
                 mine.rewind(local, self);
+                // What escaped was reported, and the sink may have made another domain's arena the active one.
+                if !local.is_active(arena) {
+                    continue;
+                }
             }
             local.home.set(key);
             local.key.set(0);
+            return arena;
         }
-        arena
     }
 
     /// Gives the fast path what it needs, if a frame is open here.

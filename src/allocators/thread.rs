@@ -478,6 +478,11 @@ impl Local {
         self.record().map(|record| record.counters(tag))
     }
 
+    /// Whether `ptr` and `limit` are this arena's bump state.
+    pub(crate) fn is_active(&self, arena: *const Arena) -> bool {
+        core::ptr::eq(self.arena.get(), arena)
+    }
+
     /// Makes the arena of `domain` on this thread the active one, creating or adopting it on first use.
     ///
     /// Afterwards `arena`, `ptr` and `limit` are that arena's; the caller sets `key` and `home`.

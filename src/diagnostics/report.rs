@@ -70,7 +70,10 @@ thread_local! {
 /// diagnostics::set_sink(|report| println!("{report}"));
 /// ```
 pub fn set_sink(sink: impl Fn(&Diagnostic) + Send + Sync + 'static) {
-    *SINK.lock() = Some(Arc::new(sink));
+    let sink: Sink = Arc::new(sink);
+    let replaced = SINK.lock().replace(sink);
+    // Its destructor is the user's code: it runs with the lock released.
+    drop(replaced);
 }
 
 /// How often `code` has been reported in this process, rate limit or not.

@@ -1,0 +1,12 @@
+//! What is the process's, not an allocator's: the sink of reports, and the totals of pools and heap. One test at a time.
+
+mod sinks;
+mod totals;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held by each test while it runs.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
