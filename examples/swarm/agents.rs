@@ -28,6 +28,14 @@ pub struct Prey {
 #[derive(Component, Clone, Copy, Debug)]
 pub struct Hunter;
 
+/// Filters that tell Bevy that prey and hunters are never the same, so that their systems may run side by side.
+pub type OnlyPrey = (With<Prey>, Without<Hunter>);
+pub type OnlyHunters = (With<Hunter>, Without<Prey>);
+
+/// What is known of an agent, and what is steered.
+pub type Moving = (&'static Position, &'static Velocity);
+pub type Steered = (&'static Position, &'static Velocity, &'static mut Steering);
+
 /// The only source of chance, so that two runs are the same.
 #[derive(Resource)]
 pub struct Dice(fastrand::Rng);

@@ -14,7 +14,7 @@ use framealloc::bevy::FrameAlloc;
 use framealloc::tags::{TagId, TagScope};
 
 use crate::Step;
-use crate::agents::{Hunter, Position, Prey, Steering, Velocity};
+use crate::agents::{Moving, OnlyHunters, OnlyPrey, Steered};
 use crate::args::Mem;
 use crate::field::Field;
 use crate::frenzy::Frenzy;
@@ -50,13 +50,8 @@ impl Default for Buffers<Global> {
 struct Scene<'w, 's> {
     field: Res<'w, Field>,
     frenzy: Res<'w, Frenzy>,
-    prey: Query<
-        'w,
-        's,
-        (&'static Position, &'static Velocity, &'static mut Steering),
-        (With<Prey>, Without<Hunter>),
-    >,
-    hunters: Query<'w, 's, (&'static Position, &'static Velocity), With<Hunter>>,
+    prey: Query<'w, 's, Steered, OnlyPrey>,
+    hunters: Query<'w, 's, Moving, OnlyHunters>,
 }
 
 pub fn add(app: &mut App, mem: Mem) {

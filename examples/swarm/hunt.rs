@@ -10,7 +10,7 @@ use bevy::prelude::*;
 use framealloc::bevy::FrameAlloc;
 
 use crate::Step;
-use crate::agents::{Hunter, Position, Prey, Steering, Velocity};
+use crate::agents::{Moving, OnlyHunters, OnlyPrey, Steered};
 use crate::args::Mem;
 use crate::field::Field;
 use crate::grid::{Grid, GridBuffers};
@@ -45,13 +45,8 @@ impl Default for Buffers<Global> {
 #[derive(SystemParam)]
 struct Scene<'w, 's> {
     field: Res<'w, Field>,
-    prey: Query<'w, 's, (&'static Position, &'static Velocity), (With<Prey>, Without<Hunter>)>,
-    hunters: Query<
-        'w,
-        's,
-        (&'static Position, &'static Velocity, &'static mut Steering),
-        (With<Hunter>, Without<Prey>),
-    >,
+    prey: Query<'w, 's, Moving, OnlyPrey>,
+    hunters: Query<'w, 's, Steered, OnlyHunters>,
 }
 
 pub fn add(app: &mut App, mem: Mem) {
