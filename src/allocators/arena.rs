@@ -25,6 +25,7 @@ use super::thread::{Local, NotedTags, add};
 use crate::config::AllocConfig;
 use crate::error::AllocErrorKind;
 use crate::stats::ArenaStats;
+use std::sync::Weak;
 
 /// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
 const WINDOW: u32 = 64;
@@ -155,6 +156,9 @@ pub(crate) struct Arena {
     escaping: Cell<usize>,
     /// Whether the thread's own frame is open.
     pub(crate) open: Cell<bool>,
+    /// The thread is in its last destructors: when nothing of the arena is in use any more, another may adopt it.
+    ended: Cell<bool>,
+    domain: Weak<Domain>,
     /// The domain's key when this arena was last rewound for it.
     pub(crate) joined: Cell<u64>,
     /// Rewinds until the arena is looked over.
@@ -179,13 +183,15 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    pub(crate) fn new(limits: ArenaLimits) -> Box<Self> {
+    pub(crate) fn new(limits: ArenaLimits, domain: Weak<Domain>) -> Box<Self> {
         Box::new(Self {
             top: Cell::new(null_mut()),
             cache: Cell::new(null_mut()),
             retired: Cell::new(null_mut()),
             escaping: Cell::new(0),
             open: Cell::new(false),
+            ended: Cell::new(false),
+            domain,
             joined: Cell::new(0),
             countdown: Cell::new(WINDOW),
             calm: Cell::new(0),
@@ -367,6 +373,24 @@ impl Arena {
                 (*chunk).limit.get().wrapping_sub(payload_start(chunk)),
             );
         }
+        if self.ended.get() {
+            self.offer();
+        }
+    }
+
+    /// Offers the arena for adoption, if nothing of it is in use.
+    fn offer(&self) {
+        if self.is_idle()
+            && let Some(domain) = self.domain.upgrade()
+        {
+            domain.orphan(self);
+        }
+    }
+
+    /// Begins a life on another thread, or on one that is in its last destructors (`ended`).
+    pub(crate) fn begin_life(&self, ended: bool) {
+        self.ended.set(ended);
+        self.frames.store(0, Relaxed);
     }
 
     /// Makes a chunk free for its next use.
@@ -465,21 +489,20 @@ impl Arena {
 
     // ---- Taking chunks --------------------------------------------------------------------------------------------
 
-    /// A standard chunk from the cache, the regions, or a new region.
+    /// A standard chunk in which a block of `layout` fits, from the cache, the regions, or a new region.
     #[cold]
     #[inline(never)]
-    pub(crate) fn take(&self) -> Result<*mut Chunk, Refused> {
-        let limits = &self.limits;
-        let cached = self.cache.get();
-        if !cached.is_null() {
-            // SAFETY: cached chunks are mapped and this thread's (I2).
-            self.cache.set(unsafe { (*cached).next.get() });
-            return Ok(cached);
+    pub(crate) fn take(&self, layout: Layout) -> Result<*mut Chunk, Refused> {
+        if let Some(chunk) = self.take_cached(layout) {
+            return Ok(chunk);
         }
+        let limits = &self.limits;
         let mut regions = self.regions.borrow_mut();
         let mut bigs = self.bigs.borrow_mut();
-        let room = self.room(&mut bigs, layout::MIN_PAYLOAD);
-        if room < layout::MIN_PAYLOAD.min(limits.limit) {
+        let room = self.room(&mut bigs, limits.payload);
+        // The arena's last chunk may be cut short by its limit.
+        let usable = limits.payload.min(room);
+        if layout::bump(CHUNK, CHUNK + usable, layout).is_none() {
             return Err(Refused::limit(room));
         }
         let carved = self.carved.get();
@@ -517,11 +540,26 @@ impl Arena {
         os::reveal(chunk as usize, layout::HEADER);
         // SAFETY: the address is inside the region, aligned, and no chunk in use lies there: each index is carved once.
         unsafe {
-            chunk.write(Chunk::new(self, start + limits.payload.min(room), false));
+            chunk.write(Chunk::new(self, start + usable, false));
         }
         os::conceal(start, limits.payload);
         self.carved.set(carved + 1);
         Ok(chunk)
+    }
+
+    fn take_cached(&self, layout: Layout) -> Option<*mut Chunk> {
+        let mut link = &self.cache;
+        while !link.get().is_null() {
+            let chunk = link.get();
+            // SAFETY: cached chunks are mapped and this thread's (I2).
+            let (next, limit) = unsafe { (&(*chunk).next, (*chunk).limit.get()) };
+            if layout::bump(payload_start(chunk), limit, layout).is_some() {
+                link.set(next.get());
+                return Some(chunk);
+            }
+            link = next;
+        }
+        None
     }
 
     /// A big chunk for one block: the chunk, and the block's address.
@@ -615,6 +653,9 @@ impl Arena {
         if self.is_big(layout) {
             return self.lease_big(local, layout);
         }
+        if self.ended.get() {
+            return self.lease_last(local, layout);
+        }
         let top = self.top.get();
         if !top.is_null() && self.top_is_free(top, local) {
             // Everything in it is dropped: it starts over in the middle of the frame.
@@ -632,22 +673,16 @@ impl Arena {
                 return Ok(block);
             }
         }
-        let next = self.take()?;
+        let next = self.take(layout)?;
         let start = payload_start(next);
         // SAFETY: the chunk is mapped and this thread's.
         let limit = unsafe { (*next).limit.get() };
-        if layout::bump(start, limit, layout).is_none() {
-            // The arena's last chunk is cut short by its limit.
-            // SAFETY: just taken, and not used.
-            unsafe { self.recycle(next, 0) };
-            return Err(Refused::limit(limit - start));
-        }
         self.leave_top(local.ptr.get(), local.take_noted());
         // SAFETY: just taken.
         unsafe { (*next).balance.set(0) };
         self.top.set(next);
         local.jump(start, limit);
-        Ok(bump_first(local, layout).expect("checked above"))
+        Ok(bump_first(local, layout).expect("a chunk that was taken for the block holds it"))
     }
 
     /// Leases a block with a chunk of its own: retired from the start, so that its one lease recycles it.
@@ -662,6 +697,27 @@ impl Arena {
         self.retire(chunk);
         self.left_bytes.set(self.left_bytes.get() + size);
         local.charge(size);
+        Ok(block)
+    }
+
+    /// Leases a block on a thread that is in its last destructors: in a chunk of its own, retired from the start, since
+    /// nobody will come by to take leave of it.
+    fn lease_last(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
+        let chunk = self.take(layout)?;
+        let start = payload_start(chunk);
+        // SAFETY: just taken.
+        let limit = unsafe { (*chunk).limit.get() };
+        let (block, _) = layout::bump(start, limit, layout)
+            .expect("a chunk that was taken for the block holds it");
+        // SAFETY: the chunk is ours and on no list.
+        unsafe {
+            (*chunk).balance.set(-(footprint(layout.size()) as isize));
+            (*chunk).tags.set(local.only_this_tag());
+        }
+        self.retire(chunk);
+        self.left_bytes
+            .set(self.left_bytes.get() + footprint(layout.size()));
+        local.charge(footprint(layout.size()));
         Ok(block)
     }
 
@@ -682,13 +738,12 @@ impl Arena {
     /// # Safety
     ///
     /// The calling thread is the arena's, and the arena is not active.
-    pub(crate) unsafe fn thread_ended(&self, ptr: usize, noted: NotedTags, domain: &Domain) {
+    pub(crate) unsafe fn thread_ended(&self, ptr: usize, noted: NotedTags) {
         self.open.set(false);
         self.leave_top(ptr, noted);
         self.count_frame(0);
-        if self.is_idle() {
-            domain.orphan(self);
-        }
+        self.ended.set(true);
+        self.offer();
     }
 }
 

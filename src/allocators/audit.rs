@@ -96,8 +96,7 @@ fn charge(bytes: usize) -> u32 {
         if local.record.get().is_null() {
             charge_slowly(tag, bytes);
         } else {
-            // SAFETY: points at the record's counters of the current tag, which are never freed.
-            unsafe { &*local.counters.get() }.audit.allocated(bytes);
+            local.counters().audit.allocated(bytes);
         }
         tag
     })

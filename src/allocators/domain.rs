@@ -98,7 +98,9 @@ impl Domain {
     }
 
     /// Finds an orphaned arena or makes one.
-    pub(crate) fn arena_for_this_thread(&self) -> *const Arena {
+    ///
+    /// `ended` says that the thread is in its last destructors.
+    pub(crate) fn arena_for_this_thread(&self, ended: bool) -> *const Arena {
         let thread = std::thread::current();
         let name = match thread.name() {
             Some(name) => name.to_owned(),
@@ -113,11 +115,12 @@ impl Domain {
                 slot
             }
             None => arenas.push_mut(ArenaSlot {
-                arena: Arena::new(self.limits),
+                arena: Arena::new(self.limits, self.weak()),
                 thread: name,
                 orphan: false,
             }),
         };
+        slot.arena.begin_life(ended);
         &raw const *slot.arena
     }
 

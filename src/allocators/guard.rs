@@ -36,9 +36,9 @@ use super::domain::Domain;
 use super::forward::forward_to_value;
 use super::layout::{self, footprint};
 use super::os;
-use super::thread::{add, local};
+use super::thread::{TagCounters, add, local};
 use crate::diagnostics;
-use crate::error::{AllocError, AllocErrorKind};
+use crate::error::AllocError;
 
 /// A scope of frame memory: everything allocated from it is freed, in one step, when it closes.
 ///
@@ -47,6 +47,8 @@ use crate::error::{AllocError, AllocErrorKind};
 /// any order, and may be forgotten (which leaks their memory until the allocator is dropped).
 ///
 /// In Bevy, `FrameAlloc` is such a guard.
+///
+/// What is allocated from a guard is charged to the tag that was current when it opened.
 ///
 /// ```
 /// use framealloc::SmartAlloc;
@@ -80,6 +82,8 @@ pub struct Frame<'a> {
     top: Cell<*mut Chunk>,
     first: *mut Chunk,
     arena: &'a Arena,
+    /// Of the tag that the guard was opened under, on this thread. Never freed.
+    counters: &'static TagCounters,
     /// Neither `Send` nor `Sync`: the arena is this thread's.
     _here: PhantomData<*const ()>,
 }
@@ -95,12 +99,13 @@ impl Domain {
     /// Opens a guard on this thread's arena.
     #[inline(always)]
     pub(crate) fn open_guard(&self) -> Result<Frame<'_>, AllocError> {
-        let arena = local(|local| {
-            if local.home.get() == self.key() {
+        let (arena, counters) = local(|local| {
+            let arena = if local.home.get() == self.key() {
                 local.arena.get()
             } else {
                 self.resolve(local)
-            }
+            };
+            (arena, local.counters())
         });
         // SAFETY: this thread's arena in this domain, which is borrowed for as long as the guard lives.
         let arena = unsafe { &*arena };
@@ -120,6 +125,7 @@ impl Domain {
             top: Cell::new(chunk),
             first: chunk,
             arena,
+            counters,
             _here: PhantomData,
         })
     }
@@ -129,7 +135,7 @@ impl Domain {
 #[inline(never)]
 fn first_chunk(arena: &Arena) -> Result<*mut Chunk, AllocError> {
     arena
-        .take()
+        .take(Layout::new::<()>())
         .map_err(|refused| refusal(refused, Layout::new::<()>()))
 }
 
@@ -159,6 +165,8 @@ struct Next {
     ptr: usize,
     limit: usize,
     top: *mut Chunk,
+    /// Bytes of the chunk that is full now, or of the block's big chunk.
+    left: usize,
 }
 
 /// Finds room for a block that does not fit the guard's chunk.
@@ -176,29 +184,22 @@ fn next_chunk(
         let block = arena
             .take_big_for_guard(layout, first)
             .map_err(|refused| refusal(refused, layout))?;
-        count(arena, footprint(layout.size()));
         return Ok(Next {
             block,
             ptr,
             limit,
             top,
+            left: footprint(layout.size()),
         });
     }
-    let chunk = arena.take().map_err(|refused| refusal(refused, layout))?;
+    let chunk = arena
+        .take(layout)
+        .map_err(|refused| refusal(refused, layout))?;
     // SAFETY: just taken, so it is mapped and this thread's (I2).
     let (start, limit) = unsafe { (payload_start(chunk), (*chunk).limit.get()) };
-    let Some((block, end)) = layout::bump(start, limit, layout) else {
-        // The arena's last chunk is cut short by its limit.
-        // SAFETY: just taken, and not used.
-        unsafe { arena.give_back(chunk, 0) };
-        let refused = Refused {
-            kind: AllocErrorKind::ArenaExhausted,
-            available: limit - start,
-        };
-        return Err(refusal(refused, layout));
-    };
+    let (block, end) =
+        layout::bump(start, limit, layout).expect("a chunk that was taken for the block holds it");
     let used = ptr - payload_start(top);
-    count(arena, used);
     // SAFETY: the chunks are mapped and this thread's; they are the guard's alone (I3).
     unsafe {
         (*top).balance.set(used as isize);
@@ -209,6 +210,7 @@ fn next_chunk(
         ptr: end,
         limit,
         top: chunk,
+        left: used,
     })
 }
 
@@ -227,13 +229,6 @@ fn next_chunk_or_panic(
         Ok(next) => next,
         Err(error) => exhausted(error),
     }
-}
-
-/// Books bytes that a guard used.
-#[inline(always)]
-fn count(arena: &Arena, bytes: usize) {
-    add(&arena.guard_bytes, bytes as u64);
-    local(|local| local.charge(bytes));
 }
 
 #[expect(
@@ -276,12 +271,20 @@ impl Frame<'_> {
         Some(unsafe { NonNull::new_unchecked(block as *mut u8) })
     }
 
+    /// Books bytes in chunks that the guard is done with.
+    #[inline(always)]
+    fn count(&self, bytes: usize) {
+        add(&self.arena.guard_bytes, bytes as u64);
+        add(&self.counters.frame_bytes, bytes as u64);
+    }
+
     /// Takes over what the slow path found.
     #[inline(always)]
     fn go_on(&self, next: Next, layout: Layout) -> NonNull<u8> {
         self.ptr.set(next.ptr);
         self.limit.set(next.limit);
         self.top.set(next.top);
+        self.count(next.left);
         os::reveal(next.block, layout.size());
         // SAFETY: addresses in a chunk are not null.
         unsafe { NonNull::new_unchecked(next.block as *mut u8) }
@@ -608,7 +611,7 @@ impl Drop for Frame<'_> {
         // SAFETY: the guard's chunks are mapped and this thread's (I2, I3), and every reference into them is dead.
         unsafe { (*self.first).next.set(self.arena.cache.get()) };
         self.arena.cache.set(top);
-        count(self.arena, used);
+        self.count(used);
     }
 }
 

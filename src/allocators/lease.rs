@@ -83,6 +83,11 @@ impl Domain {
             {
                 return false;
             }
+            let shrinks_by = footprint(old).saturating_sub(footprint(new));
+            if shrinks_by > local.pending() {
+                // Part of the block is charged to a tag already, and stays so.
+                return false;
+            }
             local.ptr.set(block + footprint(new));
             os::reveal(block, new);
             if new < old {
@@ -432,10 +437,13 @@ impl<'a> TextBuilder<'a> {
             bytes: SliceBuilder::with_capacity(domain, text.as_str().map_or(64, str::len))?,
             refused: None,
         };
-        if fmt::write(&mut builder, text).is_err() {
-            return Err(builder.refused.unwrap_or_else(|| {
-                panic!("a formatting trait returned an error although none was reported to it")
-            }));
+        let written = fmt::write(&mut builder, text);
+        // A formatting trait may have swallowed the failure; the text is cut short all the same.
+        if let Some(error) = builder.refused {
+            return Err(error);
+        }
+        if written.is_err() {
+            panic!("a formatting trait returned an error although none was reported to it");
         }
         Ok(builder.finish())
     }

@@ -338,9 +338,9 @@ impl Local {
             let mut entries = *unsafe { Box::from_raw(table) };
             self.deactivate(&mut entries);
             for entry in entries {
-                if let Some(domain) = entry.owner.upgrade() {
+                if let Some(_alive) = entry.owner.upgrade() {
                     // SAFETY: the domain is alive, so its arena is; it is this thread's (I2).
-                    unsafe { (*entry.arena).thread_ended(entry.ptr, entry.noted, &domain) };
+                    unsafe { (*entry.arena).thread_ended(entry.ptr, entry.noted) };
                 }
             }
         }
@@ -370,10 +370,9 @@ impl Local {
     #[inline]
     fn settle_bytes(&self) {
         let ptr = self.ptr.get();
-        let bytes = ptr.wrapping_sub(self.mark.get());
+        let bytes = self.pending();
         self.mark.set(ptr);
-        // SAFETY: points at counters that are never freed.
-        add(unsafe { &(*self.counters.get()).frame_bytes }, bytes as u64);
+        add(&self.counters().frame_bytes, bytes as u64);
         if ptr != self.seen.get() {
             self.note_tag(ptr);
         }
@@ -401,6 +400,11 @@ impl Local {
         [self.tag.get(), NO_TAG, NO_TAG, NO_TAG]
     }
 
+    /// Bytes that are not charged to a tag yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.ptr.get().wrapping_sub(self.mark.get())
+    }
+
     /// Counts bytes for the current tag that were not bumped in the active chunk.
     #[inline(always)]
     pub(crate) fn charge(&self, bytes: usize) {
@@ -419,7 +423,7 @@ impl Local {
     /// Moves the bump pointer to another place, keeping what is not settled yet unsettled.
     #[inline(always)]
     pub(crate) fn jump(&self, ptr: usize, limit: usize) {
-        let pending = self.ptr.get().wrapping_sub(self.mark.get());
+        let pending = self.pending();
         self.ptr.set(ptr);
         self.limit.set(limit);
         self.mark.set(ptr.wrapping_sub(pending));
@@ -472,6 +476,13 @@ impl Local {
         }
     }
 
+    /// The counters of the current tag; limbo's where this thread has no record.
+    #[inline(always)]
+    pub(crate) fn counters(&self) -> &'static TagCounters {
+        // SAFETY: points at counters that are never freed.
+        unsafe { &*self.counters.get() }
+    }
+
     /// The counters of `tag` on this thread, unless it has no record.
     #[inline(always)]
     pub(crate) fn counters_of(&self, tag: u32) -> Option<&'static TagCounters> {
@@ -514,13 +525,13 @@ impl Local {
     #[cold]
     #[inline(never)]
     fn activate_first(&self, domain: &Domain) -> *const Arena {
-        self.record();
+        let record = self.record();
         if self.table.get().is_null() {
             self.table.set(Box::into_raw(Box::default()));
         }
         let entry = Entry {
             domain: domain.id(),
-            arena: domain.arena_for_this_thread(),
+            arena: domain.arena_for_this_thread(record.is_none()),
             owner: domain.weak(),
             ptr: 0,
             limit: 0,

@@ -1,1 +1,17 @@
-fn main() {}
+//! The allocator without Bevy, through its public door: what no safe program may be able to break.
+//!
+//! Run it under AddressSanitizer as well (`cargo xtask test --only sanitizer`): freed frame memory is hidden from the
+//! program then, so that a use after free is caught inside an arena too.
+
+mod boundaries;
+mod common;
+mod guards;
+mod heap;
+mod leases;
+mod limits;
+mod model;
+mod pools;
+mod reentry;
+mod shared;
+mod tags;
+mod threads;

@@ -277,10 +277,7 @@ fn allocate_slowly(local: &Local, class: usize) -> Option<NonNull<u8>> {
                     // SAFETY: a block of this class, of a page of this thread.
                     if let Some(entry) = unsafe { tag_entry(block, class, true) } {
                         entry.store(local.tag.get(), Relaxed);
-                        // SAFETY: points at the record's counters, which are never freed.
-                        unsafe { &*local.counters.get() }
-                            .pool
-                            .allocated(class_size(class));
+                        local.counters().pool.allocated(class_size(class));
                     }
                 }
             }
