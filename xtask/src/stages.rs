@@ -100,7 +100,7 @@ fn format(sh: &Shell) -> Result<Outcome> {
 }
 
 fn core_tests(sh: &Shell) -> Result<Outcome> {
-    cmd!(sh, "cargo test -p framealloc-tests").run()?;
+    cmd!(sh, "cargo test -p framealloc-tests --no-fail-fast").run()?;
     Ok(Passed)
 }
 
@@ -131,7 +131,7 @@ fn sanitizer(sh: &Shell) -> Result<Outcome> {
     // Unit tests and proc-macros of the host stay unsanitized because a target is named.
     cmd!(
         sh,
-        "rustup run {nightly} cargo test -p framealloc-tests --test core --target {host}"
+        "rustup run {nightly} cargo test -p framealloc-tests --test core --test process --target {host} --no-fail-fast"
     )
     .env("RUSTFLAGS", "-Zsanitizer=address")
     .env("ASAN_OPTIONS", "detect_leaks=1")
@@ -186,16 +186,23 @@ fn docs(sh: &Shell) -> Result<Outcome> {
 }
 
 fn bevy(sh: &Shell) -> Result<Outcome> {
-    cmd!(sh, "cargo test -p framealloc-tests --features bevy").run()?;
+    cmd!(
+        sh,
+        "cargo test -p framealloc-tests --features bevy --no-fail-fast"
+    )
+    .run()?;
     Ok(Passed)
 }
 
 fn rendered(sh: &Shell) -> Result<Outcome> {
     let packages = rendered_packages();
-    on_a_display(sh, &["cargo", "test"]).args(packages).run()?;
+    on_a_display(sh, &["cargo", "test", "--no-fail-fast"])
+        .args(packages)
+        .run()?;
     Ok(Passed)
 }
 
+/// Built without optimisation, which is how the renderer is compiled already: hence the small swarm.
 fn swarm(sh: &Shell) -> Result<Outcome> {
     if !root().join("examples/swarm").exists() {
         return Ok(Skipped("there is no game in examples/swarm".to_owned()));
@@ -203,7 +210,7 @@ fn swarm(sh: &Shell) -> Result<Outcome> {
     let packages = rendered_packages();
     cmd!(sh, "cargo build {packages...} --examples").run()?;
     let game = target_dir().join("debug/examples/swarm");
-    cmd!(sh, "{game} --headless --frames 300")
+    cmd!(sh, "{game} --headless --agents 1000 --frames 300")
         .env("BEVY_ASSET_ROOT", root())
         .run()?;
     Ok(Passed)
