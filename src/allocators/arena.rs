@@ -500,9 +500,11 @@ impl Arena {
         let mut regions = self.regions.borrow_mut();
         let mut bigs = self.bigs.borrow_mut();
         let room = self.room(&mut bigs, limits.payload);
-        // The arena's last chunk may be cut short by its limit.
+        // The arena's last chunk may be cut short by its limit, but not to a sliver.
         let usable = limits.payload.min(room);
-        if layout::bump(CHUNK, CHUNK + usable, layout).is_none() {
+        if usable < layout::MIN_PAYLOAD.min(limits.limit)
+            || layout::bump(CHUNK, CHUNK + usable, layout).is_none()
+        {
             return Err(Refused::limit(room));
         }
         let carved = self.carved.get();
