@@ -1,4 +1,8 @@
-//! Frame-lifetime memory for Bevy games and any Rust engine, attributed system by system.
+#![cfg_attr(feature = "bevy", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "bevy"),
+    doc = "Frame-lifetime memory for Rust engines. [`SmartAlloc`] is where to start."
+)]
 
 #[expect(
     unsafe_code,
