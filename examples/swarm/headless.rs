@@ -115,12 +115,15 @@ impl Game {
 
     fn play(&mut self, name: &'static str, frames: u32) -> Phase {
         let before = self.totals();
-        let mut time = Duration::ZERO;
+        let mut times = {
+            let _aside = aside();
+            Vec::with_capacity(frames as usize)
+        };
         let (mut most_held, mut most_arena_bytes) = (0, 0);
         for _ in 0..frames {
             let start = Instant::now();
             self.app.update();
-            time += start.elapsed();
+            times.push(start.elapsed());
             self.played += 1;
             most_arena_bytes = most_arena_bytes.max(self.arena_bytes());
             if self.played.is_multiple_of(self.total.div_ceil(POINTS)) {
@@ -136,7 +139,7 @@ impl Game {
         Phase {
             name,
             frames,
-            time,
+            time_per_frame: median(times),
             usage,
             arenas: self.app.world().resource::<AllocResource>().arenas(),
             held,
@@ -183,6 +186,11 @@ impl Game {
             print!("\r\x1b[K");
         }
     }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    let middle = times.len() / 2;
+    *times.select_nth_unstable(middle).1
 }
 
 /// FNV-1a over the bits of every agent, in the order of the world.

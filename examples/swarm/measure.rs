@@ -50,8 +50,8 @@ pub fn aside() -> TagScope {
 pub struct Phase {
     pub name: &'static str,
     pub frames: u32,
-    /// In updates, without measuring.
-    pub time: Duration,
+    /// The median of its updates: other programs disturb it little.
+    pub time_per_frame: Duration,
     pub usage: TagTotals,
     /// At its end.
     pub arenas: Vec<ArenaStats>,
@@ -73,10 +73,6 @@ impl Phase {
     /// Bytes that the arenas of all threads have.
     pub fn arena_bytes(&self) -> usize {
         arena_bytes(&self.arenas)
-    }
-
-    pub fn time_per_frame(&self) -> Duration {
-        self.time / self.frames
     }
 }
 

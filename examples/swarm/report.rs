@@ -21,10 +21,10 @@ pub fn print(runs: &[Run]) {
 
 fn print_run(run: &Run) {
     println!(
-        "\n{}, {} agents: memory by system, per calm frame ({:.2} ms)",
+        "\n{}, {} agents: memory by system, per calm frame (median {:.2} ms)",
         run.mem.title(),
         run.agents,
-        run.calm.time_per_frame().as_secs_f64() * 1e3
+        run.calm.time_per_frame.as_secs_f64() * 1e3
     );
     println!("{}", systems(&run.calm));
     println!("\nArenas by thread, at the end");
@@ -131,7 +131,7 @@ fn print_comparison(runs: &[Run]) {
         "after it",
         "time",
     ]);
-    let first = runs[0].calm.time_per_frame().as_secs_f64();
+    let first = runs[0].calm.time_per_frame.as_secs_f64();
     for run in runs {
         let (frame_bytes, heap) = total(run.calm.rows(Owner::Game));
         table.add_row([
@@ -142,10 +142,15 @@ fn print_comparison(runs: &[Run]) {
             Bytes(run.calm.held).to_string(),
             Bytes(run.frenzy.most_held.max(run.cool_down.most_held)).to_string(),
             Bytes(run.cool_down.held).to_string(),
-            format!("{:.2}x", run.calm.time_per_frame().as_secs_f64() / first),
+            format!("{:.2}x", run.calm.time_per_frame.as_secs_f64() / first),
         ]);
     }
     println!("{table}");
+    if cfg!(debug_assertions) {
+        println!(
+            "This build is not optimised, and overwrites what is freed: its times say nothing."
+        );
+    }
     println!("\nHeld between frames, from the first to the last (each line to the same scale)");
     let most = runs
         .iter()
