@@ -503,7 +503,7 @@ impl Arena {
         // The arena's last chunk may be cut short by its limit, but not to a sliver.
         let usable = limits.payload.min(room);
         if usable < layout::MIN_PAYLOAD.min(limits.limit)
-            || layout::bump(CHUNK, CHUNK + usable, layout).is_none()
+            || layout::bump(layout::HEADER, layout::HEADER + usable, layout).is_none()
         {
             return Err(Refused::limit(room));
         }

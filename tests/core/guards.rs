@@ -218,13 +218,15 @@ fn guards_open_side_by_side_end_with_an_error_at_the_arenas_limit() {
     let alloc = small();
     let mut frames = Vec::new();
     let (error, codes) = reported(|| {
-        loop {
-            match alloc.try_frame() {
-                Ok(frame) => frames.push(frame),
-                Err(error) => break error,
+        (0..10_000).find_map(|_| match alloc.try_frame() {
+            Ok(frame) => {
+                frames.push(frame);
+                None
             }
-        }
+            Err(error) => Some(error),
+        })
     });
+    let error = error.expect("so many guards do not fit 4 MiB");
     assert_eq!(error.kind(), AllocErrorKind::ArenaExhausted);
     assert_eq!(codes, [FA003]);
     assert!(frames.len() >= 8, "{}", frames.len());

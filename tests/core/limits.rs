@@ -175,6 +175,38 @@ fn what_was_dropped_can_be_had_again_in_the_same_frame() {
 }
 
 #[test]
+fn an_aligned_block_that_almost_fits_the_rest_of_the_limit_is_refused() {
+    for rest in (4096..14_000).step_by(904) {
+        let alloc = sized(MIB, MIB + rest);
+        alloc.begin_frame();
+        let filled = fill::<64>(&alloc);
+        drop(filled);
+        alloc.end_frame();
+        alloc.begin_frame();
+        let frame = alloc.frame();
+        let mut blocks = 0;
+        let (_, codes) = reported(|| {
+            while let Ok(block) = frame.try_alloc_uninit::<A4K>() {
+                assert_eq!(address(block) % 4096, 0);
+                blocks += 1;
+            }
+        });
+        assert_eq!(codes, [FA003]);
+        assert!(blocks * 4096 <= MIB + rest);
+        drop(frame);
+        let mut leases = Vec::new();
+        let (_, codes) = reported(|| {
+            while let Ok(block) = alloc.try_frame_alloc::<A4K>() {
+                assert_eq!(address(&*block) % 4096, 0);
+                leases.push(block);
+            }
+        });
+        assert_eq!(codes, [FA003]);
+        assert!(leases.len() * 4096 <= MIB + rest);
+    }
+}
+
+#[test]
 fn sizes_of_nothing_and_of_everything_are_survived() {
     let nothing = sized(0, 0);
     nothing.begin_frame();

@@ -1,0 +1,10 @@
+use framealloc::SmartAlloc;
+
+fn main() {
+    let alloc = SmartAlloc::with_defaults();
+    let number = {
+        let frame = alloc.frame();
+        frame.alloc(1)
+    };
+    *number += 1;
+}
