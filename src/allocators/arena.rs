@@ -156,7 +156,7 @@ pub(crate) struct Arena {
     escaping: Cell<usize>,
     /// Whether the thread's own frame is open.
     pub(crate) open: Cell<bool>,
-    /// The thread is in its last destructors: when nothing of the arena is in use any more, another may adopt it.
+    /// The thread has let go of the arena, of which something is in use: when nothing is any more, another may adopt it.
     ended: Cell<bool>,
     domain: Weak<Domain>,
     /// The domain's key when this arena was last rewound for it.
@@ -387,9 +387,9 @@ impl Arena {
         }
     }
 
-    /// Begins a life on another thread, or on one that is in its last destructors (`ended`).
-    pub(crate) fn begin_life(&self, ended: bool) {
-        self.ended.set(ended);
+    /// Begins a life on another thread.
+    pub(crate) fn begin_life(&self) {
+        self.ended.set(false);
         self.frames.store(0, Relaxed);
     }
 
@@ -655,9 +655,6 @@ impl Arena {
         if self.is_big(layout) {
             return self.lease_big(local, layout);
         }
-        if self.ended.get() {
-            return self.lease_last(local, layout);
-        }
         let top = self.top.get();
         if !top.is_null() && self.top_is_free(top, local) {
             // Everything in it is dropped: it starts over in the middle of the frame.
@@ -699,27 +696,6 @@ impl Arena {
         self.retire(chunk);
         self.left_bytes.set(self.left_bytes.get() + size);
         local.charge(size);
-        Ok(block)
-    }
-
-    /// Leases a block on a thread that is in its last destructors: in a chunk of its own, retired from the start, since
-    /// nobody will come by to take leave of it.
-    fn lease_last(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
-        let chunk = self.take(layout)?;
-        let start = payload_start(chunk);
-        // SAFETY: just taken.
-        let limit = unsafe { (*chunk).limit.get() };
-        let (block, _) = layout::bump(start, limit, layout)
-            .expect("a chunk that was taken for the block holds it");
-        // SAFETY: the chunk is ours and on no list.
-        unsafe {
-            (*chunk).balance.set(-(footprint(layout.size()) as isize));
-            (*chunk).tags.set(local.only_this_tag());
-        }
-        self.retire(chunk);
-        self.left_bytes
-            .set(self.left_bytes.get() + footprint(layout.size()));
-        local.charge(footprint(layout.size()));
         Ok(block)
     }
 

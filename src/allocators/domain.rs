@@ -98,9 +98,7 @@ impl Domain {
     }
 
     /// Finds an orphaned arena or makes one.
-    ///
-    /// `ended` says that the thread is in its last destructors.
-    pub(crate) fn arena_for_this_thread(&self, ended: bool) -> *const Arena {
+    pub(crate) fn arena_for_this_thread(&self) -> *const Arena {
         let thread = std::thread::current();
         let name = match thread.name() {
             Some(name) => name.to_owned(),
@@ -120,7 +118,7 @@ impl Domain {
                 orphan: false,
             }),
         };
-        slot.arena.begin_life(ended);
+        slot.arena.begin_life();
         &raw const *slot.arena
     }
 

@@ -13,7 +13,8 @@
 //!
 //! `Local` has no destructor, so reaching it costs one segment-relative access and works at any time, in other
 //! thread-locals' destructors too. `EXIT` is the destructor: it hands arenas back to their domains and the record to the
-//! next thread. What runs on a thread after that is served from the `LIMBO` record.
+//! next thread. What runs on a thread after that is served from the `LIMBO` record, and from arenas that `LATE_EXIT` hands
+//! back.
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
@@ -272,6 +273,7 @@ thread_local! {
         }
     };
     static EXIT: Exit = const { Exit };
+    static LATE_EXIT: Exit = const { Exit };
 }
 
 /// Runs `f` with the calling thread's state.
@@ -525,13 +527,16 @@ impl Local {
     #[cold]
     #[inline(never)]
     fn activate_first(&self, domain: &Domain) -> *const Arena {
-        let record = self.record();
+        if self.record().is_none() {
+            // `EXIT` has run: what other thread-locals' destructors use from here on is handed back after them.
+            let _ = LATE_EXIT.try_with(|_| ());
+        }
         if self.table.get().is_null() {
             self.table.set(Box::into_raw(Box::default()));
         }
         let entry = Entry {
             domain: domain.id(),
-            arena: domain.arena_for_this_thread(record.is_none()),
+            arena: domain.arena_for_this_thread(),
             owner: domain.weak(),
             ptr: 0,
             limit: 0,

@@ -77,13 +77,12 @@ fn a_guard_needs_no_frame_and_outlives_many() {
 #[test]
 fn a_forgotten_guard_leaks_its_memory_and_nothing_else() {
     let alloc = small();
+    let frames: Vec<_> = (0..10)
+        .map(|_| mem::ManuallyDrop::new(alloc.frame()))
+        .collect();
     let numbers: Vec<&mut [u64]> = (0..10)
-        .map(|n| {
-            let frame = mem::ManuallyDrop::new(alloc.frame());
-            // The reference is bounded by the guard, which is never closed, and by the allocator.
-            let frame: &Frame<'_> = Box::leak(Box::new(mem::ManuallyDrop::into_inner(frame)));
-            frame.alloc_slice_fill(1000, n)
-        })
+        .zip(&frames)
+        .map(|(n, frame)| frame.alloc_slice_fill(1000, n))
         .collect();
     busy_frames(&alloc, 300);
     for (n, slice) in numbers.iter().enumerate() {

@@ -15,3 +15,10 @@ mod reentry;
 mod shared;
 mod tags;
 mod threads;
+
+/// Under AddressSanitizer, a size that it does not support is refused as it is without it, instead of ending the process.
+#[expect(unsafe_code, reason = "the sanitizer asks for a function of this name")]
+#[unsafe(no_mangle)]
+extern "C" fn __asan_default_options() -> *const std::ffi::c_char {
+    c"allocator_may_return_null=1".as_ptr()
+}

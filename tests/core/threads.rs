@@ -331,6 +331,52 @@ fn threads_that_allocate_in_late_destructors_leave_no_arenas_behind() {
 }
 
 #[test]
+fn an_arena_used_in_late_destructors_is_not_given_away_under_them() {
+    static ALLOC: LazyLock<SmartAlloc> = LazyLock::new(small);
+    /// Holds frames open in its destructor while another thread looks for an arena.
+    struct Late;
+    impl Drop for Late {
+        fn drop(&mut self) {
+            for n in 0..3 {
+                ALLOC.begin_frame();
+                drop(ALLOC.frame_box([n; 100]).unwrap());
+                thread::spawn(move || {
+                    assert!(!ALLOC.frame_is_open(), "another thread's frame");
+                    ALLOC.begin_frame();
+                    let kept = ALLOC.frame_box([n; 100]).unwrap();
+                    overwrite(&ALLOC);
+                    assert_eq!(*kept, [n; 100]);
+                    drop(kept);
+                    ALLOC.end_frame();
+                })
+                .join()
+                .expect("the other thread is disturbed");
+                assert!(ALLOC.frame_is_open());
+                let again = ALLOC.frame_box([!n; 100]).unwrap();
+                assert_eq!(*again, [!n; 100]);
+                drop(again);
+                assert!(ALLOC.try_end_frame().is_ok());
+            }
+            LATE_ENDS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    static LATE_ENDS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static BEFORE: Cell<Option<Late>> = const { Cell::new(None) };
+    }
+    for _ in 0..3 {
+        // A panic in such a destructor would end the process; so would a disturbed thread's.
+        thread::spawn(|| {
+            BEFORE.set(Some(Late));
+            busy_frames(&ALLOC, 1);
+        })
+        .join()
+        .unwrap();
+    }
+    assert_eq!(LATE_ENDS.load(Ordering::Relaxed), 3);
+}
+
+#[test]
 fn threads_that_keep_boxes_in_thread_locals_leave_no_arenas_behind() {
     static ALLOC: LazyLock<SmartAlloc> = LazyLock::new(small);
     static DROPS: AtomicUsize = AtomicUsize::new(0);
