@@ -263,8 +263,9 @@ impl Domain {
 
     pub(crate) fn return_token(&self) {
         self.shared_open.store(false, Release);
-        self.shared.store(false, Release);
         self.key.store(fresh_key(), Release);
+        // Last: from here on the next owner may set a key of its own.
+        self.shared.store(false, Release);
     }
 
     pub(crate) fn begin_shared(&self) -> Result<(), FrameError> {

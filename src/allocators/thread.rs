@@ -22,13 +22,12 @@ use core::sync::atomic::{
     AtomicPtr, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::alloc::Layout;
-use std::sync::Weak;
+use std::sync::{Mutex, PoisonError, Weak};
 
 use super::arena::Arena;
 use super::domain::Domain;
 use super::os;
 use super::pool::heap::{self, PoolHeap};
-use crate::sync::Mutex;
 
 /// What one thread charged to one tag since the program began. Only the record's thread writes (plain loads and stores,
 /// never read-modify-write); anyone reads.
@@ -142,7 +141,8 @@ impl Record {
     pub(crate) fn counters(&self, tag: u32) -> &TagCounters {
         let tag = tag as usize;
         debug_assert!(tag < MAX_TAGS);
-        let block = self.blocks[tag / BLOCK_TAGS % BLOCKS].load(Relaxed);
+        // Limbo's blocks may be another thread's work.
+        let block = self.blocks[tag / BLOCK_TAGS % BLOCKS].load(Acquire);
         let block = if block.is_null() {
             self.add_block(tag / BLOCK_TAGS)
         } else {
@@ -200,6 +200,8 @@ static ALL: AtomicPtr<Record> = AtomicPtr::new(null_mut());
 struct IdleRecords(*const Record);
 // SAFETY: records are shared (see above), and the list is only reached under its lock.
 unsafe impl Send for IdleRecords {}
+/// The standard library's lock, whatever the features: a `HeapAudit` comes here with a thread's first allocation, which may
+/// be one that `parking_lot` makes with its own table locked.
 static IDLE: Mutex<IdleRecords> = Mutex::new(IdleRecords(null()));
 
 /// The tag before the current one, and its counters on this thread.
@@ -313,7 +315,7 @@ impl Local {
         // Fails when this thread's destructors are past ours: then nobody would give the record back.
         EXIT.try_with(|_| ()).ok()?;
         let idle = {
-            let mut list = IDLE.lock();
+            let mut list = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
             let first = list.0;
             if !first.is_null() {
                 // SAFETY: records are never freed, and `next_idle` is ours under the lock.
@@ -355,7 +357,7 @@ impl Local {
             // SAFETY: records are never freed; this thread held it until here.
             let shared = unsafe { &*record };
             shared.pool.flush();
-            let mut list = IDLE.lock();
+            let mut list = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
             shared.next_idle.set(list.0);
             list.0 = record;
         }
