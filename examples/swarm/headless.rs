@@ -1,10 +1,11 @@
 //! The game in the terminal: a warm-up, calm frames, a frenzy, and frames to come down again, each measured.
 
 use std::io::{IsTerminal, Write, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bevy::app::TaskPoolThreadAssignmentPolicy;
 use bevy::prelude::*;
+use cpu_time::ProcessTime;
 use framealloc::bevy::AllocResource;
 use framealloc::tags::TagTotals;
 use framealloc::{ArenaStats, Bytes};
@@ -121,7 +122,7 @@ impl Game {
         };
         let (mut most_held, mut most_arena_bytes) = (0, 0);
         for _ in 0..frames {
-            let start = Instant::now();
+            let start = ProcessTime::now();
             self.app.update();
             times.push(start.elapsed());
             self.played += 1;

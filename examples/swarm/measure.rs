@@ -50,7 +50,7 @@ pub fn aside() -> TagScope {
 pub struct Phase {
     pub name: &'static str,
     pub frames: u32,
-    /// The median of its updates: other programs disturb it little.
+    /// CPU time of all threads, the median of its updates: other programs disturb that little.
     pub time_per_frame: Duration,
     pub usage: TagTotals,
     /// At its end.

@@ -21,7 +21,7 @@ pub fn print(runs: &[Run]) {
 
 fn print_run(run: &Run) {
     println!(
-        "\n{}, {} agents: memory by system, per calm frame (median {:.2} ms)",
+        "\n{}, {} agents: memory by system, per calm frame ({:.2} ms of CPU)",
         run.mem.title(),
         run.agents,
         run.calm.time_per_frame.as_secs_f64() * 1e3
@@ -129,7 +129,7 @@ fn print_comparison(runs: &[Run]) {
         "held, calm",
         "at the peak",
         "after it",
-        "time",
+        "CPU time",
     ]);
     let first = runs[0].calm.time_per_frame.as_secs_f64();
     for run in runs {
