@@ -6,7 +6,7 @@
 //! | free[class] --> block --> block -->         | owner | block | block | block | not carved yet  |
 //! | fresh[class]: uncarved rest of a page ----->| class |       |       |       |                 |
 //! | remote <== other threads' frees, by 64     +-------+-------+-------+-------+-----------------+
-//! | batch: frees for one other owner, up to 64
+//! | batch: frees for one other owner
 //! +----------------------------+
 //! ```
 //!
@@ -19,23 +19,24 @@
 //! over with one atomic exchange, and the owner takes all such blocks back when a list of its own runs out.
 
 use core::cell::Cell;
-use core::ptr::{NonNull, null, null_mut};
+use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
     Ordering::Release,
 };
 use std::alloc::Layout;
 
+use super::batch::{self, Batch};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::remote::{Block, RemoteList};
 use crate::allocators::os;
 use crate::allocators::thread::{LIMBO, Local, add, local};
 use crate::sync::Mutex;
 
-/// Frees for another thread are handed over when so many have gathered, or at a frame's end.
-const BATCH: usize = 64;
 /// A list is refilled with at most so many bytes of fresh blocks.
 const REFILL_BYTES: usize = 4096;
+/// A free block is used up to here: for links.
+const FREE_BYTES: usize = 2 * size_of::<*mut Block>();
 /// Pages are mapped by the segment.
 const SEGMENT: usize = 2 << 20;
 
@@ -97,28 +98,14 @@ unsafe fn tag_entry(block: *mut Block, class: usize, make: bool) -> Option<&'sta
     }
 }
 
-/// Frees for the pages of one other owner, gathered.
-#[derive(Clone, Copy)]
-struct Batch {
-    owner: *const PoolHeap,
-    first: *mut Block,
-    last: *mut Block,
-    len: usize,
-}
-
-const NO_BATCH: Batch = Batch {
-    owner: null(),
-    first: null_mut(),
-    last: null_mut(),
-    len: 0,
-};
-
 #[repr(C, align(128))]
 pub(crate) struct PoolHeap {
     free: [Cell<*mut Block>; CLASSES],
     /// The uncarved rest of the newest page of each class: start and end.
     fresh: [Cell<(usize, usize)>; CLASSES],
-    batch: Cell<Batch>,
+    batch: Batch,
+    /// Batches taken from the remote list, not looked into yet.
+    returned: Cell<*mut Block>,
     /// Blocks handed out and taken back by this thread, by class; what is live is the difference over all threads.
     allocs: [AtomicU64; CLASSES],
     frees: [AtomicU64; CLASSES],
@@ -138,7 +125,8 @@ impl PoolHeap {
         Self {
             free: [const { Cell::new(null_mut()) }; CLASSES],
             fresh: [const { Cell::new((0, 0)) }; CLASSES],
-            batch: Cell::new(NO_BATCH),
+            batch: Batch::new(),
+            returned: Cell::new(null_mut()),
             allocs: [const { AtomicU64::new(0) }; CLASSES],
             frees: [const { AtomicU64::new(0) }; CLASSES],
             pages: AtomicU64::new(0),
@@ -162,17 +150,18 @@ impl PoolHeap {
     /// Takes a block from the list of `class`, refilling it if need be.
     #[cold]
     fn refill(&self, class: usize) -> *mut Block {
-        let mut returned = self.remote.0.take();
-        while !returned.is_null() {
-            // SAFETY: the blocks taken are ours, and their pages too.
+        // One batch at a time: its blocks are used while they are near, and no allocation pays for all that came back.
+        while let Some(root) = self.next_returned() {
+            // SAFETY: what was taken is ours: each root brings its batch, of pages that are ours too.
             unsafe {
-                let next = Block::next(returned);
-                self.put(returned, (*page_of(returned)).class);
-                returned = next;
+                batch::unbind(root, |block| {
+                    os::reveal(block as usize, FREE_BYTES);
+                    self.put(block, (*page_of(block)).class);
+                });
             }
-        }
-        if let Some(block) = self.pop(class) {
-            return block;
+            if let Some(block) = self.pop(class) {
+                return block;
+            }
         }
         let size = class_size(class);
         let (mut start, mut end) = self.fresh[class].get();
@@ -198,11 +187,25 @@ impl PoolHeap {
         self.fresh[class].set((start + count * size, end));
         for index in (0..count).rev() {
             let block = (start + index * size) as *mut Block;
-            os::reveal(block as usize, size_of::<Block>());
+            os::reveal(block as usize, FREE_BYTES);
             // SAFETY: a fresh block of our page.
             unsafe { self.put(block, class) };
         }
         self.pop(class).expect("at least one block was added")
+    }
+
+    /// The root of a batch that another thread has handed over.
+    fn next_returned(&self) -> Option<*mut Block> {
+        if self.returned.get().is_null() {
+            self.returned.set(self.remote.0.take());
+        }
+        let root = self.returned.get();
+        if root.is_null() {
+            return None;
+        }
+        // SAFETY: what was taken is ours.
+        self.returned.set(unsafe { Block::next(root) });
+        Some(root)
     }
 
     /// # Safety
@@ -232,17 +235,16 @@ impl PoolHeap {
     #[cold]
     #[inline(never)]
     pub(crate) fn flush(&self) {
-        let batch = self.batch.replace(NO_BATCH);
-        if batch.len != 0 {
-            // SAFETY: heaps are never freed (I5); the batch's blocks are linked, and ours to give.
-            unsafe { (*batch.owner).remote.0.push_chain(batch.first, batch.last) };
+        if let Some((owner, root)) = self.batch.take() {
+            // SAFETY: heaps are never freed (I5), and the batch is ours to give.
+            unsafe { (*owner).remote.0.push_chain(root, root) };
         }
     }
 
     /// Whether frees for another thread are waiting.
     #[inline(always)]
     pub(crate) fn has_batch(&self) -> bool {
-        self.batch.get().len != 0
+        !self.batch.is_empty()
     }
 }
 
@@ -307,7 +309,7 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
     let block = block.as_ptr().cast::<Block>();
     // SAFETY: the block is the caller's to give.
     unsafe { os::poison(block as usize, class_size(class)) };
-    os::reveal(block as usize, size_of::<Block>());
+    os::reveal(block as usize, FREE_BYTES);
     local(|local| {
         let heap = local.pool.get();
         // SAFETY: pages and heaps are never freed (I5); `owner` is written once, before the page's first block is handed
@@ -341,8 +343,11 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     }
     let Some(record) = record else {
         LIMBO.pool.frees[class].fetch_add(1, Relaxed);
-        // SAFETY: the block is ours to give; it is a chain of one.
-        unsafe { (*owner).remote.0.push_chain(block, block) };
+        // SAFETY: the block is ours to give.
+        unsafe {
+            batch::bind_one(block);
+            (*owner).remote.0.push_chain(block, block);
+        }
         return;
     };
     let heap = &record.pool;
@@ -354,26 +359,10 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
         unsafe { heap.put(block, class) };
         return;
     }
-    let batch = heap.batch.get();
-    if batch.owner == owner && batch.len < BATCH {
-        // SAFETY: the block is ours until the batch is handed over.
-        unsafe { Block::set_next(block, batch.first) };
-        heap.batch.set(Batch {
-            first: block,
-            len: batch.len + 1,
-            ..batch
-        });
-        return;
+    if !heap.batch.add(block, owner) {
+        heap.flush();
+        heap.batch.add(block, owner);
     }
-    heap.flush();
-    // SAFETY: as above.
-    unsafe { Block::set_next(block, null_mut()) };
-    heap.batch.set(Batch {
-        owner,
-        first: block,
-        last: block,
-        len: 1,
-    });
 }
 
 /// Guards the cells of limbo's pool.

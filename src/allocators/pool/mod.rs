@@ -1,5 +1,6 @@
 //! Pools: small values of any lifetime, freed from any thread.
 
+mod batch;
 pub(crate) mod class;
 pub(crate) mod heap;
 pub(crate) mod remote;
