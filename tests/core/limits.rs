@@ -12,6 +12,7 @@ fn fill<const N: usize>(alloc: &SmartAlloc) -> Vec<FrameBox<'_, std::mem::MaybeU
     let mut blocks = Vec::new();
     let (error, codes) = reported(|| {
         loop {
+            assert!(blocks.len() * N <= 1 << 30, "there is no limit");
             match alloc.try_frame_alloc::<[u8; N]>() {
                 Ok(block) => blocks.push(block),
                 Err(error) => break error,
