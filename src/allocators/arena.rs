@@ -15,9 +15,9 @@
 use core::cell::{Cell, RefCell};
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::alloc::Layout;
+use std::alloc::{Layout, System};
 
-use super::chunk::{Chunk, State, payload_start};
+use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
 use super::layout::{self, CHUNK, HUGE_PAGE, footprint};
 use super::os;
@@ -56,6 +56,9 @@ impl ArenaLimits {
     }
 }
 
+/// A vector that a `HeapAudit` does not see: an arena that grows makes no heap traffic of its tag's.
+type Unaudited<T> = allocator_api2::vec::Vec<T, System>;
+
 struct Region {
     start: NonNull<u8>,
     layout: Layout,
@@ -81,7 +84,7 @@ impl Region {
     /// # Safety
     ///
     /// Nothing refers to the region's chunks any more.
-    unsafe fn unmap(self) {
+    unsafe fn unmap(&self) {
         // SAFETY: mapped with this layout; the caller's contract.
         unsafe { os::unmap(self.start, self.layout) }
     }
@@ -141,7 +144,7 @@ impl Big {
     /// # Safety
     ///
     /// Nothing refers to the chunk any more.
-    unsafe fn unmap(self) {
+    unsafe fn unmap(&self) {
         // SAFETY: mapped with this layout; the caller's contract.
         unsafe { os::unmap(self.start, self.mapping) }
     }
@@ -165,9 +168,9 @@ pub(crate) struct Arena {
     countdown: Cell<u32>,
     calm: Cell<u32>,
     limits: ArenaLimits,
-    regions: RefCell<Vec<Region>>,
+    regions: RefCell<Unaudited<Region>>,
     carved: Cell<usize>,
-    bigs: RefCell<Vec<Big>>,
+    bigs: RefCell<Unaudited<Big>>,
     /// Bytes leased in chunks that were left in the present frame.
     left_bytes: Cell<usize>,
     /// `guard_bytes` at the last rewind.
@@ -196,9 +199,9 @@ impl Arena {
             countdown: Cell::new(WINDOW),
             calm: Cell::new(0),
             limits,
-            regions: RefCell::new(Vec::new()),
+            regions: RefCell::new(Unaudited::new_in(System)),
             carved: Cell::new(0),
-            bigs: RefCell::new(Vec::new()),
+            bigs: RefCell::new(Unaudited::new_in(System)),
             left_bytes: Cell::new(0),
             guard_mark: Cell::new(0),
             guard_bytes: AtomicU64::new(0),
@@ -278,7 +281,7 @@ impl Arena {
         self.leave_top(local.ptr.get(), local.take_noted());
         local.jump(0, 0);
         self.count_frame(0);
-        let mut escaped = Vec::new();
+        let mut escaped = Unaudited::new_in(System);
         if self.escaping.replace(0) != 0 {
             let mut next = self.retired.get();
             while !next.is_null() {
@@ -474,10 +477,14 @@ impl Arena {
                 regions.push(region);
             }
         }
-        for unused in bigs.extract_if(.., |big| !core::mem::replace(&mut big.used, false)) {
-            // SAFETY: it is free, and free big chunks are on no list.
-            unsafe { unused.unmap() };
-        }
+        bigs.retain_mut(|big| {
+            let used = core::mem::replace(&mut big.used, false);
+            if !used {
+                // SAFETY: it is free, and free big chunks are on no list.
+                unsafe { big.unmap() };
+            }
+            used
+        });
         self.note_capacity(&regions, &bigs);
     }
 
@@ -626,8 +633,32 @@ impl Arena {
         Ok(block)
     }
 
+    /// Takes a block back from the guard with this first chunk, if it has a big chunk of its own.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a block of that guard, with this alignment, and is not used any more.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn take_back_big(&self, block: usize, align: usize, first: *mut Chunk) {
+        let chunk = chunk::of_block(block, align);
+        // SAFETY: the guard's chunks are mapped and its alone (I3), and its big ones are on the list behind the first.
+        unsafe {
+            if !(*chunk).is_big {
+                return;
+            }
+            let mut before = first;
+            while (*before).next.get() != chunk {
+                before = (*before).next.get();
+            }
+            (*before).next.set((*chunk).next.get());
+        }
+        big_of(&mut self.bigs.borrow_mut(), chunk).owner = null_mut();
+        self.recycle_big(chunk);
+    }
+
     /// Bytes that the arena may still take. Free big chunks are given back if `wanted` needs their room.
-    fn room(&self, bigs: &mut Vec<Big>, wanted: usize) -> usize {
+    fn room(&self, bigs: &mut Unaudited<Big>, wanted: usize) -> usize {
         let chunks = self.carved.get() * self.limits.payload;
         let room = |bigs: &[Big]| {
             let held = chunks + bigs.iter().map(Big::capacity).sum::<usize>();
@@ -637,10 +668,14 @@ impl Arena {
         if now >= wanted || !bigs.iter().any(Big::is_free) {
             return now;
         }
-        for free in bigs.extract_if(.., |big| big.is_free()) {
-            // SAFETY: it is free, and free big chunks are on no list.
-            unsafe { free.unmap() };
-        }
+        bigs.retain(|big| {
+            let free = big.is_free();
+            if free {
+                // SAFETY: free big chunks are on no list.
+                unsafe { big.unmap() };
+            }
+            !free
+        });
         room(bigs)
     }
 
@@ -774,7 +809,7 @@ fn bump_first(local: &Local, layout: Layout) -> Option<usize> {
     let start = local.ptr.get();
     let (block, end) = layout::bump(start, local.limit.get(), layout)?;
     // SAFETY: `start` lies in the active chunk.
-    unsafe { super::chunk::credit(start, block - start) };
+    unsafe { chunk::credit(start, block - start) };
     local.ptr.set(end);
     Some(block)
 }

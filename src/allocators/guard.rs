@@ -639,11 +639,20 @@ unsafe impl Allocator for &Frame<'_> {
 
     #[inline(always)]
     unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        // The block allocated last goes back, so that a vector which comes and goes costs nothing.
         let start = block.as_ptr() as usize;
-        if layout.size() != 0 && start + footprint(layout.size()) == self.ptr.get() {
+        let bytes = footprint(layout.size());
+        if bytes == 0 {
+            return;
+        }
+        // The block allocated last goes back, so that vectors which come and go use the same memory; and one with a big
+        // chunk of its own, so that a vector which grows does not keep all its former selves.
+        if start + bytes == self.ptr.get() {
             self.ptr.set(start);
-            os::conceal(start, footprint(layout.size()));
+            self.count(bytes);
+            os::conceal(start, bytes);
+        } else if self.arena.is_big(layout) {
+            // SAFETY: the block is this guard's, and the caller gives it up.
+            unsafe { self.arena.take_back_big(start, layout.align(), self.first) };
         }
     }
 
@@ -665,8 +674,11 @@ unsafe impl Allocator for &Frame<'_> {
             return Ok(NonNull::slice_from_raw_parts(block, new.size()));
         }
         let fresh = self.allocate(new)?;
-        // SAFETY: both blocks are live, the fresh one is at least as large, and they do not overlap.
-        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), old.size()) };
+        // SAFETY: both blocks are live, the fresh one is at least as large, and they do not overlap; the old one is given up.
+        unsafe {
+            ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), old.size());
+            self.deallocate(block, old);
+        }
         Ok(fresh)
     }
 

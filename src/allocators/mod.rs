@@ -43,6 +43,7 @@ pub(crate) mod guard;
 pub(crate) mod heap;
 pub(crate) mod layout;
 pub(crate) mod lease;
+mod one_thread;
 pub(crate) mod os;
 pub(crate) mod pool;
 pub(crate) mod thread;

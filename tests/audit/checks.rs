@@ -262,3 +262,23 @@ fn frames_in_their_steady_state_make_no_heap_traffic() {
     let spent = TagTotals::capture().since(&before).within(mine).audit;
     assert_eq!(spent, TrafficTotals::default());
 }
+
+#[test]
+fn an_arena_that_grows_makes_no_heap_traffic() {
+    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(64 << 20));
+    let mine = tag("audit_growing");
+    // A thread's first use of an allocator enters it in tables.
+    alloc.frame().alloc(1u64);
+    let before = TagTotals::capture();
+    {
+        let _scope = TagScope::enter(mine);
+        let frame = alloc.frame();
+        for _ in 0..20 {
+            frame.alloc_slice_fill(1 << 20, 0u8);
+            frame.alloc_slice_fill(1 << 16, 0u8);
+        }
+    }
+    let spent = TagTotals::capture().since(&before).of(mine);
+    assert!(spent.frame_bytes > 20 << 20);
+    assert_eq!(spent.audit, TrafficTotals::default());
+}

@@ -5,6 +5,7 @@ use std::mem;
 use std::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
+use framealloc::tags::{TagId, TagScope, TagTotals};
 use framealloc::{AllocConfig, AllocErrorKind, Frame, SmartAlloc};
 
 use crate::common::*;
@@ -300,6 +301,58 @@ fn a_vector_that_comes_and_goes_costs_nothing() {
         scratch.extend(0..500);
     }
     assert_eq!(frame.used_bytes(), used);
+}
+
+#[test]
+fn what_a_vector_gives_back_was_handed_out_all_the_same() {
+    let alloc = small();
+    let tag = TagId::from_path("guards::given_back");
+    let before = TagTotals::capture();
+    {
+        let _scope = TagScope::enter(tag);
+        let frame = alloc.frame();
+        for _ in 0..1000 {
+            drop(frame.vec_with_capacity::<u64>(128));
+        }
+    }
+    let spent = TagTotals::capture().since(&before).of(tag);
+    assert_eq!(spent.frame_bytes, 1000 * 1024);
+}
+
+#[test]
+fn a_vector_that_grows_keeps_none_of_its_large_former_selves() {
+    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(32 << 20));
+    let frame = alloc.frame();
+    let beside = frame.alloc_slice_fill(1 << 20, 7_u8);
+    let mut numbers = frame.vec::<u64>();
+    for n in 0..1_000_000 {
+        numbers.push(n);
+    }
+    let held = numbers.capacity() * 8 + beside.len();
+    assert!(
+        frame.used_bytes() < held + (1 << 20),
+        "{} for {held}",
+        frame.used_bytes()
+    );
+    assert!(numbers.iter().copied().eq(0..1_000_000));
+    drop(numbers);
+    assert!(frame.used_bytes() < beside.len() + (1 << 20));
+    assert!(beside.iter().all(|&byte| byte == 7));
+}
+
+#[test]
+fn guards_that_open_and_close_use_the_same_large_blocks() {
+    let config = AllocConfig::minimal()
+        .with_frame_arena_size(64 << 10)
+        .with_max_frame_arena_size(64 << 20);
+    let alloc = SmartAlloc::new(config);
+    let held = || alloc.arenas()[0].capacity;
+    drop(alloc.frame().alloc_slice_fill(16_000, 0_u8));
+    let warm = held();
+    for _ in 0..1000 {
+        alloc.frame().alloc_slice_fill(16_000, 0_u8);
+    }
+    assert_eq!(held(), warm);
 }
 
 #[test]
