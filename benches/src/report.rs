@@ -4,10 +4,13 @@ use crate::counts::Counts;
 use crate::times::Times;
 use crate::{ROWS, Subject};
 use std::fmt::Write;
+use std::path::Path;
 
 /// What the numbers were taken on, so that a reader can tell whether theirs should agree.
 pub fn setting() -> String {
-    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    // At run time: a target folder that several checkouts share keeps one binary for all.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "benches".into());
+    let lock = Path::new(&package).join("../Cargo.lock");
     let lock = std::fs::read_to_string(lock).unwrap_or_default();
     let peers = [
         "bumpalo",

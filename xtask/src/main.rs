@@ -123,10 +123,13 @@ fn boxed(text: &str) {
     println!("\n{line}\n# {text} #\n{line}");
 }
 
-/// The checkout.
+/// The checkout: asked of cargo at run time, because a target folder that several checkouts share keeps one binary for all.
 fn root() -> PathBuf {
-    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
-    member.parent().unwrap_or(member).to_owned()
+    let member = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    match member.as_deref().and_then(Path::parent) {
+        Some(root) => root.to_owned(),
+        None => PathBuf::from("."),
+    }
 }
 
 /// Where cargo puts what it builds.
