@@ -19,7 +19,7 @@ mod sync;
 pub mod tags;
 
 pub use allocators::audit::HeapAudit;
-pub use allocators::guard::{Frame, GuardBox, ScratchMap, ScratchVec};
+pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
 pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;

@@ -4,10 +4,11 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use std::sync::Arc;
 
+use crate::allocators::building::SliceBuilder;
 use crate::allocators::domain::Domain;
 use crate::allocators::guard::Frame;
 use crate::allocators::heap::HeapBox;
-use crate::allocators::lease::{FrameBox, FrameSlice, FrameStr, SliceBuilder, TextBuilder};
+use crate::allocators::lease::{FrameBox, FrameSlice, FrameStr};
 use crate::allocators::pool::{self, PoolBox};
 use crate::config::AllocConfig;
 use crate::diagnostics;
@@ -259,10 +260,8 @@ impl SmartAlloc {
         build: impl FnMut(usize) -> T,
     ) -> Result<FrameSlice<'_, T>, AllocError> {
         let mut slice = SliceBuilder::with_capacity(self.domain(), len)?;
-        for value in (0..len).map(build) {
-            slice.push(value)?;
-        }
-        Ok(slice.finish())
+        slice.extend((0..len).map(build))?;
+        Ok(FrameSlice::from_builder(slice))
     }
 
     /// A copy of `values` in the open frame.
@@ -289,10 +288,8 @@ impl SmartAlloc {
     ) -> Result<FrameSlice<'_, T>, AllocError> {
         let values = values.into_iter();
         let mut slice = SliceBuilder::with_capacity(self.domain(), values.size_hint().0)?;
-        for value in values {
-            slice.push(value)?;
-        }
-        Ok(slice.finish())
+        slice.extend(values)?;
+        Ok(FrameSlice::from_builder(slice))
     }
 
     /// A copy of `text` in the open frame.
@@ -324,7 +321,7 @@ impl SmartAlloc {
     ///
     /// As `format!`, if a formatting trait returns an error.
     pub fn frame_format(&self, text: fmt::Arguments<'_>) -> Result<FrameStr<'_>, AllocError> {
-        TextBuilder::format(self.domain(), text)
+        FrameStr::format(self.domain(), text)
     }
 
     // ---- Pools and heap -------------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ pub static ROWS: &[Row] = &[
         what: "a frame box dropped after its frame",
         times: 1_000,
         target: Some(195),
-        limit: 753,
+        limit: 700,
         cells: &[(Subject::Framealloc, lease_outlives_its_frame)],
     },
     Row {
@@ -255,8 +255,9 @@ pub static ROWS: &[Row] = &[
         id: "pool-pair",
         what: "`pool_box` and drop, 64 B, one at a time",
         times: 10_000,
+        // Two more than the target: both calls are counted by class, so that the totals are true at any time.
         target: Some(27),
-        limit: 27,
+        limit: 29,
         cells: owners!(pair, Pool),
     },
     Row {

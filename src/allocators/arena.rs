@@ -637,10 +637,17 @@ impl Arena {
     ///
     /// # Safety
     ///
-    /// `block` is a block of that guard, with this alignment, and is not used any more.
+    /// `block` is a block of that guard, and is not used any more.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn take_back_big(&self, block: usize, align: usize, first: *mut Chunk) {
+    pub(crate) unsafe fn take_back_big(&self, block: usize, first: *mut Chunk) {
+        // Not by its alignment, which may have become less since it was allocated. Only a block whose header lies right
+        // before it can be where a chunk would begin.
+        let align = if block.is_multiple_of(CHUNK) {
+            CHUNK
+        } else {
+            1
+        };
         let chunk = chunk::of_block(block, align);
         // SAFETY: the guard's chunks are mapped and its alone (I3), and its big ones are on the list behind the first.
         unsafe {

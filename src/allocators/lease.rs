@@ -7,6 +7,7 @@ use core::mem::{self, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
+use super::building::{self, Place, SliceBuilder};
 use super::chunk;
 use super::domain::Domain;
 use super::forward::{fillable, forward_to_value};
@@ -69,13 +70,15 @@ impl Domain {
             ))),
         }
     }
+}
 
-    /// Moves the end of a leased block, if it is the last one in the active chunk and there is room.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the lease on the block, of `old` bytes (not zero), and `new` is not zero.
-    unsafe fn resize_in_place(&self, block: usize, old: usize, new: usize) -> bool {
+impl Place for &Domain {
+    fn take(self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        self.lease(layout)
+    }
+
+    unsafe fn resize(self, block: NonNull<u8>, old: usize, new: usize) -> bool {
+        let block = block.as_ptr() as usize;
         local(|local| {
             // Equal only if the block's chunk is the active one: a chunk that was left is not bumped in while it is leased.
             if block + footprint(old) != local.ptr.get()
@@ -95,6 +98,21 @@ impl Domain {
             }
             true
         })
+    }
+
+    unsafe fn give_back(self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller holds the lease, and gives it up.
+        unsafe { chunk::end_lease(block.as_ptr() as usize, layout.size(), layout.align()) }
+    }
+
+    unsafe fn give_back_rest(self, block: NonNull<u8>, old: Layout, new: usize) {
+        let rest = footprint(old.size()) - footprint(new);
+        // SAFETY: the caller holds the lease, so the chunk is mapped and this thread's. The balance of the chunk, active or
+        // retired, stays short of the block's end by the bytes that are kept.
+        unsafe {
+            let balance = &(*chunk::of_block(block.as_ptr() as usize, old.align())).balance;
+            balance.set(balance.get() + rest as isize);
+        }
     }
 }
 
@@ -154,6 +172,14 @@ impl<'a, T> FrameBox<'a, T> {
     }
 }
 
+impl<'a, T> FrameSlice<'a, T> {
+    /// What a builder has built.
+    pub(crate) fn from_builder(builder: SliceBuilder<&'a Domain, T>) -> Self {
+        // SAFETY: the builder's lease, passed on.
+        unsafe { Self::from_block(builder.finish()) }
+    }
+}
+
 impl<'a, T: Copy> FrameSlice<'a, T> {
     #[inline]
     pub(crate) fn copy(domain: &'a Domain, values: &[T]) -> Result<Self, AllocError> {
@@ -174,6 +200,12 @@ impl<'a, T: Copy> FrameSlice<'a, T> {
 }
 
 impl<'a> FrameStr<'a> {
+    pub(crate) fn format(domain: &'a Domain, text: fmt::Arguments<'_>) -> Result<Self, AllocError> {
+        let bytes = FrameSlice::from_builder(building::format(domain, text)?);
+        // SAFETY: the builder was filled with formatted text.
+        Ok(unsafe { Self::from_utf8_unchecked(bytes) })
+    }
+
     pub(crate) fn copy(domain: &'a Domain, text: &str) -> Result<Self, AllocError> {
         let bytes = FrameSlice::copy(domain, text.as_bytes())?;
         // SAFETY: a copy of a `str`.
@@ -271,194 +303,3 @@ impl<T: ?Sized> DerefMut for FrameBox<'_, T> {
 
 forward_to_value!(FrameBox<'_, T: ?Sized>);
 fillable!(FrameBox<'a, T>);
-
-/// A slice under construction. It holds its lease, so that the code which makes the elements may do as it likes: allocate,
-/// end the frame, or panic.
-pub(crate) struct SliceBuilder<'a, T> {
-    domain: &'a Domain,
-    start: NonNull<T>,
-    capacity: usize,
-    len: usize,
-    _owned: PhantomData<T>,
-}
-
-impl<'a, T> SliceBuilder<'a, T> {
-    pub(crate) fn with_capacity(domain: &'a Domain, capacity: usize) -> Result<Self, AllocError> {
-        let mut builder = Self {
-            domain,
-            start: NonNull::dangling(),
-            capacity: if size_of::<T>() == 0 { usize::MAX } else { 0 },
-            len: 0,
-            _owned: PhantomData,
-        };
-        if capacity > builder.capacity {
-            builder.grow_to(capacity)?;
-        }
-        Ok(builder)
-    }
-
-    fn bytes(&self) -> usize {
-        self.capacity * size_of::<T>()
-    }
-
-    fn has_block(&self) -> bool {
-        size_of::<T>() != 0 && self.capacity != 0
-    }
-
-    #[cold]
-    fn grow_to(&mut self, capacity: usize) -> Result<(), AllocError> {
-        let layout = Layout::array::<T>(capacity)
-            .map_err(|_| diagnostics::refused(AllocError::overflow::<T>(capacity)))?;
-        if self.has_block() {
-            // SAFETY: the builder holds the lease.
-            let grew = unsafe {
-                self.domain.resize_in_place(
-                    self.start.as_ptr() as usize,
-                    self.bytes(),
-                    layout.size(),
-                )
-            };
-            if grew {
-                self.capacity = capacity;
-                return Ok(());
-            }
-        }
-        let fresh = self.domain.lease(layout)?.cast::<T>();
-        // SAFETY: the fresh block holds at least as many elements, and they do not overlap.
-        unsafe { ptr::copy_nonoverlapping(self.start.as_ptr(), fresh.as_ptr(), self.len) };
-        self.end_lease();
-        self.start = fresh;
-        self.capacity = capacity;
-        Ok(())
-    }
-
-    fn end_lease(&mut self) {
-        if self.has_block() {
-            // SAFETY: the builder holds the lease, and the elements are moved away or dropped.
-            unsafe {
-                chunk::end_lease(self.start.as_ptr() as usize, self.bytes(), align_of::<T>())
-            };
-            self.capacity = 0;
-        }
-    }
-
-    /// Appends one element. If there is no memory for it, it is dropped, and what was built before stays.
-    #[inline]
-    pub(crate) fn push(&mut self, value: T) -> Result<(), AllocError> {
-        if self.len == self.capacity {
-            self.grow_to(self.capacity.saturating_mul(2).max(4))?;
-        }
-        // SAFETY: there is room for one more.
-        unsafe { self.start.add(self.len).write(value) };
-        self.len += 1;
-        Ok(())
-    }
-
-    pub(crate) fn extend_copy(&mut self, values: &[T]) -> Result<(), AllocError>
-    where
-        T: Copy,
-    {
-        let needed = self
-            .len
-            .checked_add(values.len())
-            .ok_or_else(|| diagnostics::refused(AllocError::overflow::<T>(usize::MAX)))?;
-        if needed > self.capacity {
-            self.grow_to(needed.max(self.capacity.saturating_mul(2)))?;
-        }
-        // SAFETY: there is room, and a slice cannot overlap memory that nobody else refers to.
-        unsafe {
-            ptr::copy_nonoverlapping(
-                values.as_ptr(),
-                self.start.add(self.len).as_ptr(),
-                values.len(),
-            )
-        };
-        self.len = needed;
-        Ok(())
-    }
-
-    /// The finished slice. Room that it does not need goes back to the arena.
-    pub(crate) fn finish(mut self) -> FrameSlice<'a, T> {
-        let (start, len) = (self.start, self.len);
-        if self.has_block() {
-            if len == 0 {
-                self.end_lease();
-            } else {
-                let (block, old, new) =
-                    (start.as_ptr() as usize, self.bytes(), len * size_of::<T>());
-                // SAFETY: the builder holds the lease. Where the end cannot be moved, the rest is counted as dropped: the
-                // balance of the block's chunk, active or retired, stays short of it by the bytes that are kept.
-                unsafe {
-                    if !self.domain.resize_in_place(block, old, new) {
-                        let rest = footprint(old) - footprint(new);
-                        let balance = &(*chunk::of_block(block, align_of::<T>())).balance;
-                        balance.set(balance.get() + rest as isize);
-                    }
-                }
-            }
-        }
-        mem::forget(self);
-        // SAFETY: the builder's lease, passed on with as many bytes as the slice has; an empty slice has none.
-        unsafe { FrameBox::from_block(NonNull::slice_from_raw_parts(start, len)) }
-    }
-}
-
-impl<T> Drop for SliceBuilder<'_, T> {
-    fn drop(&mut self) {
-        struct Rest<'b, 'a, T>(&'b mut SliceBuilder<'a, T>);
-        impl<T> Drop for Rest<'_, '_, T> {
-            fn drop(&mut self) {
-                self.0.end_lease();
-            }
-        }
-        let rest = Rest(self);
-        // SAFETY: the first `len` elements are initialised, and dropped once.
-        unsafe {
-            ptr::drop_in_place(ptr::slice_from_raw_parts_mut(
-                rest.0.start.as_ptr(),
-                rest.0.len,
-            ))
-        }
-    }
-}
-
-/// Writes text into frame memory; remembers the allocation failure that `fmt::Error` cannot carry.
-pub(crate) struct TextBuilder<'a> {
-    bytes: SliceBuilder<'a, u8>,
-    refused: Option<AllocError>,
-}
-
-impl<'a> TextBuilder<'a> {
-    pub(crate) fn format(
-        domain: &'a Domain,
-        text: fmt::Arguments<'_>,
-    ) -> Result<FrameStr<'a>, AllocError> {
-        let mut builder = Self {
-            bytes: SliceBuilder::with_capacity(domain, text.as_str().map_or(64, str::len))?,
-            refused: None,
-        };
-        let written = fmt::write(&mut builder, text);
-        // A formatting trait may have swallowed the failure; the text is cut short all the same.
-        if let Some(error) = builder.refused {
-            return Err(error);
-        }
-        if written.is_err() {
-            panic!("a formatting trait returned an error although none was reported to it");
-        }
-        Ok(builder.finish())
-    }
-
-    fn finish(self) -> FrameStr<'a> {
-        // SAFETY: only whole `str`s were written.
-        unsafe { FrameStr::from_utf8_unchecked(self.bytes.finish()) }
-    }
-}
-
-impl fmt::Write for TextBuilder<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes.extend_copy(text.as_bytes()).map_err(|error| {
-            self.refused = Some(error);
-            fmt::Error
-        })
-    }
-}

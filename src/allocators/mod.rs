@@ -36,6 +36,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod audit;
+pub(crate) mod building;
 pub(crate) mod chunk;
 pub(crate) mod domain;
 mod forward;

@@ -347,7 +347,7 @@ fn guards_that_open_and_close_use_the_same_large_blocks() {
         .with_max_frame_arena_size(64 << 20);
     let alloc = SmartAlloc::new(config);
     let held = || alloc.arenas()[0].capacity;
-    drop(alloc.frame().alloc_slice_fill(16_000, 0_u8));
+    alloc.frame().alloc_slice_fill(16_000, 0_u8);
     let warm = held();
     for _ in 0..1000 {
         alloc.frame().alloc_slice_fill(16_000, 0_u8);
@@ -489,4 +489,25 @@ fn empty_blocks_are_aligned_and_take_no_room() {
         raw::free(frame, block);
     }
     assert_eq!(frame.used_bytes(), 0);
+}
+
+#[test]
+#[expect(unsafe_code, reason = "the Allocator interface is unsafe to use")]
+fn a_block_may_be_given_back_with_less_alignment_than_it_had() {
+    use std::alloc::Layout;
+    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(16 << 20));
+    let frame = alloc.frame();
+    let allocator = &&frame;
+    for align in [1, 4096, 256 << 10, 1 << 20] {
+        let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+        let (large, less) = (layout(300_000, align), layout(280_000, 1));
+        let block = allocator.allocate(large).unwrap().cast::<u8>();
+        // SAFETY: the block is ours, and its layout is what it was last given.
+        unsafe {
+            block.write_bytes(0xFF, 280_000);
+            let block = allocator.shrink(block, large, less).unwrap().cast::<u8>();
+            allocator.deallocate(block, less);
+        }
+    }
+    assert!(frame.used_bytes() < 300_000);
 }

@@ -337,3 +337,53 @@ fn memory_is_flat_over_a_hundred_thousand_frames() {
         }
     }
 }
+
+#[test]
+fn collections_in_an_exhausted_guard_panic_with_the_code_and_abort_nothing() {
+    let alloc = sized(MIB, MIB);
+    let frame = alloc.frame();
+    let kept = frame.alloc_slice_fill(1000, 7_u8);
+    let long = "x".repeat(2 * MIB);
+    let messages = [
+        panic_message(|| drop(frame.vec_with_capacity::<u64>(1 << 40))),
+        panic_message(|| {
+            let mut numbers = frame.vec();
+            numbers.extend(0_u64..1 << 20);
+        }),
+        panic_message(|| drop(frame.map_with_capacity::<u64, u64>(1 << 30))),
+        panic_message(|| {
+            frame.alloc_slice_from_iter(0_u64..1 << 20);
+        }),
+        panic_message(|| {
+            frame.alloc_fmt(format_args!("{long}"));
+        }),
+    ];
+    for message in messages {
+        assert!(message.contains("[FA003]"), "{message}");
+    }
+    let errors = [
+        frame.try_alloc_slice_from_iter(0_u64..1 << 20).err(),
+        frame.try_alloc_slice_fill(1 << 40, 0_u64).err(),
+        frame.try_alloc_slice_copy(&[0_u8; 1 << 21]).err(),
+        frame.try_alloc_fmt(format_args!("{long}")).err(),
+    ];
+    for error in errors {
+        assert_eq!(error.unwrap().kind(), AllocErrorKind::ArenaExhausted);
+    }
+    let overflow = frame.try_alloc_slice_fill(usize::MAX, 0_u64).unwrap_err();
+    assert_eq!(overflow.kind(), AllocErrorKind::CapacityOverflow);
+    let mut plain = allocator_api2::vec::Vec::<u64, _>::new_in(&frame);
+    assert!(plain.try_reserve(1 << 30).is_err());
+    assert!(kept.iter().all(|&byte| byte == 7));
+    assert_eq!(frame.alloc_str("still here"), "still here");
+}
+
+/// What `f` panics with.
+fn panic_message(f: impl FnOnce()) -> String {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    let payload = outcome.expect_err("it was to panic");
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_default()
+}

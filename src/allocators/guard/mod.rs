@@ -18,25 +18,26 @@
 //! this small so that the optimiser copies it into the unwinding path too; called from there instead, it would force the
 //! guard's fields from registers into memory, and each allocation would pay.
 
+mod collections;
+mod guard_box;
+mod slices;
+
+pub use collections::{Scratch, ScratchMap, ScratchVec};
+pub use guard_box::GuardBox;
+
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::fmt;
-use core::hash::BuildHasher;
 use core::marker::PhantomData;
 use core::mem::{self, MaybeUninit};
-use core::ops::{Deref, DerefMut};
-use core::ptr::{self, NonNull};
-use core::slice;
+use core::ptr::NonNull;
 
-use allocator_api2::alloc::{AllocError as ApiError, Allocator};
-
-use super::arena::{Arena, Refused};
-use super::chunk::{self, Chunk, payload_start};
-use super::domain::Domain;
-use super::forward::forward_to_value;
-use super::layout::{self, footprint};
-use super::os;
-use super::thread::{TagCounters, add, local};
+use crate::allocators::arena::{Arena, Refused};
+use crate::allocators::chunk::{self, Chunk, payload_start};
+use crate::allocators::domain::Domain;
+use crate::allocators::layout::{self, footprint};
+use crate::allocators::os;
+use crate::allocators::thread::{TagCounters, add, local};
 use crate::diagnostics;
 use crate::error::AllocError;
 
@@ -71,11 +72,8 @@ use crate::error::AllocError;
 /// *number += 1;
 /// ```
 ///
-/// # Allocator
-///
-/// `&Frame` implements `allocator_api2`'s `Allocator`, so collections that are generic over it can live in the frame and
-/// grow: see [`vec`](Self::vec) and [`map`](Self::map). Blocks are freed with the guard; the one allocated last grows in
-/// place.
+/// Collections that grow live in it too: see [`vec`](Self::vec) and [`map`](Self::map), and [`Scratch`] for those that are
+/// generic over an allocator.
 pub struct Frame<'a> {
     ptr: Cell<usize>,
     limit: Cell<usize>,
@@ -87,13 +85,6 @@ pub struct Frame<'a> {
     /// Neither `Send` nor `Sync`: the arena is this thread's.
     _here: PhantomData<*const ()>,
 }
-
-/// A growable vector in a frame guard's memory. Growing past its capacity moves it, unless it was allocated last.
-pub type ScratchVec<'f, T> = allocator_api2::vec::Vec<T, &'f Frame<'f>>;
-
-/// A growable hash map in a frame guard's memory.
-pub type ScratchMap<'f, K, V, S = hashbrown::DefaultHashBuilder> =
-    hashbrown::HashMap<K, V, S, &'f Frame<'f>>;
 
 impl Domain {
     /// Opens a guard on this thread's arena.
@@ -314,7 +305,7 @@ impl Frame<'_> {
     ///
     /// # Errors
     ///
-    /// [`ArenaExhausted`](AllocErrorKind::ArenaExhausted) (FA003) or [`OutOfMemory`](AllocErrorKind::OutOfMemory).
+    /// [`ArenaExhausted`](crate::AllocErrorKind::ArenaExhausted) (FA003) or [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory).
     #[inline(always)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         const { refuse_destructors::<T>() };
@@ -388,189 +379,6 @@ impl Frame<'_> {
         Ok(GuardBox(self.try_alloc_uninit()?.write(value)))
     }
 
-    /// Room for `len` values, not filled.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_alloc`](Self::try_alloc), and [`CapacityOverflow`](AllocErrorKind::CapacityOverflow) if so many values
-    /// have no representable size.
-    #[inline(always)]
-    pub fn try_alloc_slice_uninit<T>(
-        &self,
-        len: usize,
-    ) -> Result<&mut [MaybeUninit<T>], AllocError> {
-        let block = if size_of::<T>() == 0 || len == 0 {
-            NonNull::dangling()
-        } else {
-            let layout = Layout::array::<T>(len)
-                .map_err(|_| diagnostics::refused(AllocError::overflow::<T>(len)))?;
-            self.bump(layout)?.cast::<MaybeUninit<T>>()
-        };
-        // SAFETY: a fresh block of so many elements, bounded by the borrow of the guard, which frees it.
-        Ok(unsafe { slice::from_raw_parts_mut(block.as_ptr(), len) })
-    }
-
-    /// Room for `len` values, not filled.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc`](Self::alloc), and if so many values have no representable size.
-    #[inline(always)]
-    #[track_caller]
-    pub fn alloc_slice_uninit<T>(&self, len: usize) -> &mut [MaybeUninit<T>] {
-        match self.try_alloc_slice_uninit(len) {
-            Ok(slice) => slice,
-            Err(error) => exhausted(error),
-        }
-    }
-
-    /// A copy of `values`.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc`](Self::alloc).
-    #[inline(always)]
-    #[track_caller]
-    pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
-        self.alloc_slice_uninit(values.len())
-            .write_copy_of_slice(values)
-    }
-
-    /// `len` copies of `value`.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
-    #[inline(always)]
-    #[track_caller]
-    pub fn alloc_slice_fill<T: Copy>(&self, len: usize, value: T) -> &mut [T] {
-        self.alloc_slice_fill_with(len, |_| value)
-    }
-
-    /// `len` values made by `build`, which is given their indices.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
-    #[inline(always)]
-    #[track_caller]
-    pub fn alloc_slice_fill_with<T>(
-        &self,
-        len: usize,
-        mut build: impl FnMut(usize) -> T,
-    ) -> &mut [T] {
-        const { refuse_destructors::<T>() };
-        let slice = self.alloc_slice_uninit(len);
-        for (index, place) in slice.iter_mut().enumerate() {
-            place.write(build(index));
-        }
-        // SAFETY: every element was written.
-        unsafe { slice.assume_init_mut() }
-    }
-
-    /// The values of an iterator of any length.
-    ///
-    /// The block grows in place while nothing else is allocated from the guard, and what it does not need stays free.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc_slice_uninit`](Self::alloc_slice_uninit).
-    #[track_caller]
-    pub fn alloc_slice_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
-        const { refuse_destructors::<T>() };
-        let values = values.into_iter();
-        let mut slice = self.vec_with_capacity(values.size_hint().0);
-        slice.extend(values);
-        slice.shrink_to_fit();
-        slice.leak()
-    }
-
-    /// A copy of `text`.
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc`](Self::alloc).
-    #[inline]
-    #[track_caller]
-    pub fn alloc_str(&self, text: &str) -> &mut str {
-        // SAFETY: a copy of a `str`.
-        unsafe { core::str::from_utf8_unchecked_mut(self.alloc_slice_copy(text.as_bytes())) }
-    }
-
-    /// Formatted text: what `format!` is for the heap.
-    ///
-    /// ```
-    /// let alloc = framealloc::SmartAlloc::with_defaults();
-    /// let frame = alloc.frame();
-    /// assert_eq!(frame.alloc_fmt(format_args!("{:>4}", 42)), "  42");
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`alloc`](Self::alloc), and as `format!` if a formatting trait returns an error.
-    #[track_caller]
-    pub fn alloc_fmt(&self, text: fmt::Arguments<'_>) -> &mut str {
-        struct Text<'f>(ScratchVec<'f, u8>);
-        impl fmt::Write for Text<'_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.0.extend_from_slice(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut written = Text(self.vec_with_capacity(text.as_str().map_or(64, str::len)));
-        fmt::write(&mut written, text)
-            .expect("a formatting trait returned an error although none was reported to it");
-        written.0.shrink_to_fit();
-        // SAFETY: only whole `str`s were written.
-        unsafe { core::str::from_utf8_unchecked_mut(written.0.leak()) }
-    }
-
-    /// An empty growable vector.
-    #[inline]
-    pub fn vec<T>(&self) -> ScratchVec<'_, T> {
-        ScratchVec::new_in(self)
-    }
-
-    /// A growable vector with room for `capacity` values.
-    ///
-    /// # Panics
-    ///
-    /// As `Vec::with_capacity`.
-    #[inline]
-    pub fn vec_with_capacity<T>(&self, capacity: usize) -> ScratchVec<'_, T> {
-        ScratchVec::with_capacity_in(capacity, self)
-    }
-
-    /// An empty growable hash map.
-    #[inline]
-    pub fn map<K, V>(&self) -> ScratchMap<'_, K, V> {
-        self.map_with_hasher(0, hashbrown::DefaultHashBuilder::default())
-    }
-
-    /// A growable hash map with room for `capacity` entries.
-    ///
-    /// # Panics
-    ///
-    /// As `HashMap::with_capacity`.
-    #[inline]
-    pub fn map_with_capacity<K, V>(&self, capacity: usize) -> ScratchMap<'_, K, V> {
-        self.map_with_hasher(capacity, hashbrown::DefaultHashBuilder::default())
-    }
-
-    /// A growable hash map with a hasher of your choice.
-    ///
-    /// # Panics
-    ///
-    /// As `HashMap::with_capacity`.
-    #[inline]
-    pub fn map_with_hasher<K, V, S: BuildHasher>(
-        &self,
-        capacity: usize,
-        hasher: S,
-    ) -> ScratchMap<'_, K, V, S> {
-        ScratchMap::with_capacity_and_hasher_in(capacity, hasher, self)
-    }
-
     /// Bytes that this guard has handed out, alignment included.
     pub fn used_bytes(&self) -> usize {
         let mut used = 0;
@@ -622,132 +430,3 @@ impl fmt::Debug for Frame<'_> {
             .finish_non_exhaustive()
     }
 }
-
-// SAFETY: blocks stay where they are until the guard closes, which every copy of the reference keeps from happening; they
-// are freed by nothing else.
-unsafe impl Allocator for &Frame<'_> {
-    #[inline(always)]
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, ApiError> {
-        if layout.size() == 0 {
-            // SAFETY: alignments are not zero.
-            let dangling = unsafe { NonNull::new_unchecked(layout.align() as *mut u8) };
-            return Ok(NonNull::slice_from_raw_parts(dangling, 0));
-        }
-        let block = self.bump(layout).map_err(|_| ApiError)?;
-        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
-    }
-
-    #[inline(always)]
-    unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        let start = block.as_ptr() as usize;
-        let bytes = footprint(layout.size());
-        if bytes == 0 {
-            return;
-        }
-        // The block allocated last goes back, so that vectors which come and go use the same memory; and one with a big
-        // chunk of its own, so that a vector which grows does not keep all its former selves.
-        if start + bytes == self.ptr.get() {
-            self.ptr.set(start);
-            self.count(bytes);
-            os::conceal(start, bytes);
-        } else if self.arena.is_big(layout) {
-            // SAFETY: the block is this guard's, and the caller gives it up.
-            unsafe { self.arena.take_back_big(start, layout.align(), self.first) };
-        }
-    }
-
-    #[inline]
-    unsafe fn grow(
-        &self,
-        block: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, ApiError> {
-        let start = block.as_ptr() as usize;
-        if old.size() != 0
-            && start + footprint(old.size()) == self.ptr.get()
-            && new.align() <= old.align()
-            && footprint(new.size()) <= self.limit.get() - start
-        {
-            self.ptr.set(start + footprint(new.size()));
-            os::reveal(start, new.size());
-            return Ok(NonNull::slice_from_raw_parts(block, new.size()));
-        }
-        let fresh = self.allocate(new)?;
-        // SAFETY: both blocks are live, the fresh one is at least as large, and they do not overlap; the old one is given up.
-        unsafe {
-            ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), old.size());
-            self.deallocate(block, old);
-        }
-        Ok(fresh)
-    }
-
-    #[inline]
-    unsafe fn shrink(
-        &self,
-        block: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, ApiError> {
-        let start = block.as_ptr() as usize;
-        if start.is_multiple_of(new.align()) {
-            if old.size() != 0 && start + footprint(old.size()) == self.ptr.get() {
-                self.ptr.set(start + footprint(new.size()));
-                os::conceal(start + new.size(), footprint(old.size()) - new.size());
-            }
-            return Ok(NonNull::slice_from_raw_parts(block, new.size()));
-        }
-        let fresh = self.allocate(new)?;
-        // SAFETY: both blocks are live and hold the new size, and they do not overlap.
-        unsafe { ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr().cast(), new.size()) };
-        Ok(fresh)
-    }
-}
-
-/// An owned value in a guard's memory: its destructor runs when the box drops, its memory is freed with the guard.
-///
-/// It can be sent to scoped threads if `T: Send`, since dropping it touches nothing of the arena.
-pub struct GuardBox<'f, T: ?Sized>(&'f mut T);
-
-impl<'f, T: ?Sized> GuardBox<'f, T> {
-    /// Gives up ownership: the destructor never runs.
-    pub fn leak(self) -> &'f mut T {
-        let value = &raw mut *mem::ManuallyDrop::new(self).0;
-        // SAFETY: the box that held this reference is forgotten.
-        unsafe { &mut *value }
-    }
-}
-
-impl<T> GuardBox<'_, T> {
-    /// Takes the value out of the frame.
-    pub fn into_inner(self) -> T {
-        // SAFETY: the box that owned the value is forgotten.
-        unsafe { ptr::read(self.leak()) }
-    }
-}
-
-impl<T: ?Sized> Drop for GuardBox<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: the box owns the value, which is dropped once, here.
-        unsafe { ptr::drop_in_place(self.0) }
-    }
-}
-
-impl<T: ?Sized> Deref for GuardBox<'_, T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        self.0
-    }
-}
-
-impl<T: ?Sized> DerefMut for GuardBox<'_, T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        self.0
-    }
-}
-
-forward_to_value!(GuardBox<'_, T: ?Sized>);
