@@ -40,9 +40,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// The frames after the warm-up in which no arena had to grow.
-    pub fn steady(&self) -> [&Phase; 2] {
-        [&self.calm, &self.cool_down]
+    /// The frames after the warm-up, those in which arenas grow and shrink included.
+    pub fn steady(&self) -> [&Phase; 3] {
+        [&self.calm, &self.frenzy, &self.cool_down]
     }
 
     pub fn arenas(&self) -> &[ArenaStats] {

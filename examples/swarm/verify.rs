@@ -43,7 +43,9 @@ fn no_heap_calls(run: &Run, complaints: &mut Vec<String>) {
     }
     if complaints.len() == before {
         let frames: u32 = run.steady().iter().map(|phase| phase.frames).sum();
-        println!("holds: the game's own systems made no heap allocation in {frames} steady frames");
+        println!(
+            "holds: the game's own systems made no heap allocation in {frames} frames after the warm-up"
+        );
     }
 }
 

@@ -12,143 +12,35 @@
 //! The cache is a stack, so the chunk that was used last, and is warm in the CPU's cache, is used next. A chunk is carved
 //! only when the cache is empty, so the number carved is the high-water mark of chunks in use: what the arena is resized to.
 
+mod big;
+mod limits;
+mod region;
+
 use core::cell::{Cell, RefCell};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::{Layout, System};
+use std::sync::Weak;
+
+use big::{Big, big_of};
+use region::Region;
 
 use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
-use super::layout::{self, CHUNK, HUGE_PAGE, footprint};
+use super::layout::{self, CHUNK, footprint};
 use super::os;
 use super::thread::{Local, NotedTags, add};
-use crate::config::AllocConfig;
-use crate::error::AllocErrorKind;
 use crate::stats::ArenaStats;
-use std::sync::Weak;
+
+pub(crate) use limits::{ArenaLimits, Refused};
 
 /// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
 const WINDOW: u32 = 64;
 /// After this many windows in which half of it would have done, an arena gives memory back.
 const CALM_WINDOWS: u32 = 4;
 
-/// What the configuration means for each arena of a domain.
-#[derive(Clone, Copy)]
-pub(crate) struct ArenaLimits {
-    /// Bytes of blocks that a standard chunk holds.
-    pub payload: usize,
-    /// Chunks of the first region.
-    start_chunks: usize,
-    /// Bytes of blocks that the arena may hold in all.
-    pub limit: usize,
-    huge_pages: bool,
-}
-
-impl ArenaLimits {
-    pub(crate) fn new(config: &AllocConfig) -> Self {
-        let payload = layout::payload_for(config.frame_arena_size);
-        Self {
-            payload,
-            start_chunks: config.frame_arena_size.div_ceil(payload).max(1),
-            limit: config.frame_arena_limit() & !(layout::MIN_ALIGN - 1),
-            huge_pages: config.huge_pages,
-        }
-    }
-}
-
 /// A vector that a `HeapAudit` does not see: an arena that grows makes no heap traffic of its tag's.
 type Unaudited<T> = allocator_api2::vec::Vec<T, System>;
-
-struct Region {
-    start: NonNull<u8>,
-    layout: Layout,
-    chunks: usize,
-}
-
-impl Region {
-    fn map(chunks: usize, limits: &ArenaLimits) -> Option<Self> {
-        let size = chunks.checked_mul(CHUNK)?;
-        let huge = limits.huge_pages && size >= HUGE_PAGE;
-        let layout = Layout::from_size_align(size, if huge { HUGE_PAGE } else { CHUNK }).ok()?;
-        let start = os::map(layout)?;
-        if huge {
-            os::advise_huge_pages(start, layout);
-        }
-        Some(Self {
-            start,
-            layout,
-            chunks,
-        })
-    }
-
-    /// # Safety
-    ///
-    /// Nothing refers to the region's chunks any more.
-    unsafe fn unmap(&self) {
-        // SAFETY: mapped with this layout; the caller's contract.
-        unsafe { os::unmap(self.start, self.layout) }
-    }
-}
-
-/// The mapping of one big chunk.
-struct Big {
-    start: NonNull<u8>,
-    mapping: Layout,
-    /// Where its block starts; the block may be as large as the rest of the mapping.
-    offset: usize,
-    free: bool,
-    /// The first chunk of the guard that took it last; null if a lease did.
-    owner: *mut Chunk,
-    /// Used since the arena was last looked over.
-    used: bool,
-}
-
-impl Big {
-    /// Whether it can be taken.
-    ///
-    /// A guard does not say that it gives a big chunk back: its first chunk leads to it for as long as the guard is open,
-    /// and not after (to nothing, or to a standard chunk).
-    fn is_free(&self) -> bool {
-        if self.owner.is_null() {
-            return self.free;
-        }
-        // SAFETY: standard chunks are unmapped only after every big chunk has forgotten its owner.
-        unsafe {
-            let mut big = Chunk::next_big(self.owner);
-            while !big.is_null() {
-                if big == self.header() {
-                    return false;
-                }
-                big = Chunk::next_big(big);
-            }
-        }
-        true
-    }
-
-    fn capacity(&self) -> usize {
-        self.mapping.size() - self.offset
-    }
-
-    fn block(&self) -> usize {
-        self.start.as_ptr() as usize + self.offset
-    }
-
-    fn header(&self) -> *mut Chunk {
-        if layout::header_is_adjacent(self.offset) {
-            (self.block() - layout::HEADER) as *mut Chunk
-        } else {
-            self.start.as_ptr().cast()
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Nothing refers to the chunk any more.
-    unsafe fn unmap(&self) {
-        // SAFETY: mapped with this layout; the caller's contract.
-        unsafe { os::unmap(self.start, self.mapping) }
-    }
-}
 
 pub(crate) struct Arena {
     /// The chunk that leases are bumped in. While the arena is active its bump state is in the thread's `Local`.
@@ -779,36 +671,6 @@ impl Drop for Arena {
             unsafe { big.unmap() };
         }
     }
-}
-
-/// Why an arena gave no memory, and how many bytes of its limit are left.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused {
-    pub kind: AllocErrorKind,
-    pub available: usize,
-}
-
-impl Refused {
-    fn limit(available: usize) -> Self {
-        Self {
-            kind: AllocErrorKind::ArenaExhausted,
-            available,
-        }
-    }
-
-    fn memory(available: usize) -> Self {
-        Self {
-            kind: AllocErrorKind::OutOfMemory,
-            available,
-        }
-    }
-}
-
-/// The mapping of a big chunk.
-fn big_of(bigs: &mut [Big], chunk: *mut Chunk) -> &mut Big {
-    bigs.iter_mut()
-        .find(|big| big.header() == chunk)
-        .expect("FA901: a big chunk that its arena does not know (please report this)")
 }
 
 /// Bumps a block in a chunk that has just become the active one.
