@@ -91,7 +91,7 @@ pub fn add(app: &mut App, mem: Mem) {
 }
 
 fn in_frame_memory(frame: FrameAlloc, scene: Scene) {
-    collide(&mut Buffers::new_in(&*frame), scene);
+    collide(&mut Buffers::new_in(frame.scratch()), scene);
 }
 
 fn in_new_vecs(scene: Scene) {

@@ -63,7 +63,11 @@ pub fn add(app: &mut App, mem: Mem) {
 }
 
 fn in_frame_memory(frame: FrameAlloc, scene: Scene) {
-    steer_all(&mut Buffers::new_in(&*frame), &frame.shared(), scene);
+    steer_all(
+        &mut Buffers::new_in(frame.scratch()),
+        &frame.shared(),
+        scene,
+    );
 }
 
 fn in_new_vecs(scene: Scene) {

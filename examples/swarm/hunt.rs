@@ -58,7 +58,7 @@ pub fn add(app: &mut App, mem: Mem) {
 }
 
 fn in_frame_memory(frame: FrameAlloc, scene: Scene) {
-    hunt(&mut Buffers::new_in(&*frame), scene);
+    hunt(&mut Buffers::new_in(frame.scratch()), scene);
 }
 
 fn in_new_vecs(scene: Scene) {

@@ -11,7 +11,7 @@ use allocator_api2::vec::Vec;
 use bevy::utils::Parallel;
 use framealloc::bevy::{SharedFrameAlloc, TaskFrame};
 use framealloc::tags::{TagId, TagScope};
-use framealloc::{Frame, ScratchVec};
+use framealloc::{Scratch, ScratchVec};
 
 /// A vector on the heap.
 pub type HeapVec<T> = Vec<T, Global>;
@@ -47,7 +47,7 @@ impl<T> TaskMemory<T> for SharedFrameAlloc<'_> {
     where
         Self: 'm;
     type Memory<'t>
-        = &'t Frame<'t>
+        = Scratch<'t>
     where
         Self: 't;
     type List<'t>
