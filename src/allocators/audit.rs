@@ -14,7 +14,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::alloc::System;
 
-use super::thread::{LIMBO, Traffic, local};
+use super::record::{LIMBO, Traffic};
+use super::thread::local;
 
 /// A global allocator that charges ordinary heap traffic (`Box`, `Vec`, `String`, everything) to the current tag.
 ///

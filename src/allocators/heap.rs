@@ -16,7 +16,8 @@ use std::alloc;
 
 use super::forward::{fillable, forward_to_value};
 use super::os;
-use super::thread::{LIMBO, local};
+use super::record::LIMBO;
+use super::thread::local;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 

@@ -47,4 +47,5 @@ pub(crate) mod lease;
 mod one_thread;
 pub(crate) mod os;
 pub(crate) mod pool;
+pub(crate) mod record;
 pub(crate) mod thread;

@@ -5,7 +5,8 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use hashbrown::HashMap;
 
-use crate::allocators::thread::{MAX_TAGS, local};
+use crate::allocators::record::MAX_TAGS;
+use crate::allocators::thread::local;
 
 /// An interned tag: a place in the tree of tags. Cheap to copy and compare.
 ///

@@ -1,7 +1,8 @@
 //! What each tag has used.
 
 use super::registry::TagId;
-use crate::allocators::thread::{self, Traffic};
+use crate::allocators::record::Traffic;
+use crate::allocators::thread;
 
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -29,7 +29,8 @@ use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
 use super::layout::{self, CHUNK, footprint};
 use super::os;
-use super::thread::{Local, NotedTags, add};
+use super::record::add;
+use super::thread::{Local, NotedTags};
 use crate::stats::ArenaStats;
 
 pub(crate) use limits::{ArenaLimits, Refused};

@@ -37,7 +37,8 @@ use crate::allocators::chunk::{self, Chunk, payload_start};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
 use crate::allocators::os;
-use crate::allocators::thread::{TagCounters, add, local};
+use crate::allocators::record::{TagCounters, add};
+use crate::allocators::thread::local;
 use crate::diagnostics;
 use crate::error::AllocError;
 

@@ -30,7 +30,8 @@ use super::batch::{self, Batch};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::remote::{Block, RemoteList};
 use crate::allocators::os;
-use crate::allocators::thread::{LIMBO, Local, add, local};
+use crate::allocators::record::{LIMBO, add};
+use crate::allocators::thread::{Local, local};
 use crate::sync::Mutex;
 
 /// A list is refilled with at most so many bytes of fresh blocks.

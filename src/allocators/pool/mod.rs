@@ -42,7 +42,7 @@ use core::ptr::{self, NonNull};
 
 use super::forward::{fillable, forward_to_value};
 use super::heap as large;
-use super::thread::for_each_record;
+use super::record::for_each_record;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 use crate::stats::AllocStats;
