@@ -50,6 +50,10 @@ use crate::tags::{self, TagId, TagTotals};
 /// [`end_frame`](Self::end_frame); or one owner opens them for all threads, with [`shared_frames`](Self::shared_frames).
 /// Ending a frame frees everything allocated in it that has been dropped. What is still held stays valid, is reported
 /// (FA002), and is freed when it drops.
+///
+/// # What it does not do
+///
+/// Fibers that move between threads are not supported, nor a global allocator that itself allocates from a `SmartAlloc`.
 #[derive(Clone)]
 pub struct SmartAlloc {
     domain: Arc<Domain>,

@@ -122,6 +122,9 @@ impl Place for &Domain {
 /// (and reported as FA002) until the box drops. Forgetting it leaks its memory and nothing else. The value's destructor
 /// runs when the box drops.
 ///
+/// What is kept apart is the whole chunk that the box lies in, up to 256 KiB of the arena's limit however small the box:
+/// values that are to outlive frames belong in a [`PoolBox`](crate::PoolBox).
+///
 /// A `FrameBox` cannot leave its thread, since dropping it touches the arena without synchronisation; it can be shared
 /// with scoped threads if `T: Sync`.
 ///
