@@ -9,12 +9,10 @@
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
-use core::mem::{self, MaybeUninit};
-use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 use std::alloc;
 
-use super::forward::{fillable, forward_to_value};
+use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::os;
 use super::record::LIMBO;
 use super::thread::local;
@@ -99,98 +97,18 @@ pub struct HeapBox<T> {
     _owned: PhantomData<T>,
 }
 
-// SAFETY: the box owns its value like `Box` does.
-unsafe impl<T: Send> Send for HeapBox<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for HeapBox<T> {}
-
 impl<T> HeapBox<T> {
-    pub(crate) fn uninit() -> Result<HeapBox<MaybeUninit<T>>, AllocError> {
-        let value = if size_of::<T>() == 0 {
-            NonNull::dangling()
-        } else {
-            allocate(Layout::new::<T>())?.cast()
-        };
-        // SAFETY: just allocated.
-        Ok(unsafe { HeapBox::from_block(value) })
-    }
-
-    pub(crate) fn new(value: T) -> Result<Self, AllocError> {
-        Ok(Self::uninit()?.write(value))
+    fn take_block() -> Result<NonNull<T>, AllocError> {
+        Ok(allocate(Layout::new::<T>())?.cast())
     }
 
     /// # Safety
     ///
-    /// `value` is a block that was allocated as [`uninit`](Self::uninit) does, and that nobody else owns.
-    unsafe fn from_block(value: NonNull<T>) -> Self {
-        Self {
-            value,
-            _owned: PhantomData,
-        }
-    }
-
-    /// Gives up ownership: the value is never dropped or freed.
-    pub fn leak<'a>(self) -> &'a mut T
-    where
-        T: 'a,
-    {
-        // SAFETY: the block is never freed, and nobody else refers to it.
-        unsafe { &mut *self.into_raw() }
-    }
-
-    /// The value's address.
-    pub fn as_ptr(&self) -> *const T {
-        self.value.as_ptr()
-    }
-
-    /// The value's address.
-    pub fn as_mut_ptr(&mut self) -> *mut T {
-        self.value.as_ptr()
-    }
-
-    /// Gives up ownership, as [`leak`](Self::leak) does.
-    pub fn into_raw(self) -> *mut T {
-        let value = self.value.as_ptr();
-        mem::forget(self);
-        value
+    /// `block` came from [`take_block`](Self::take_block), and is not used any more.
+    unsafe fn free_block(block: NonNull<T>) {
+        // SAFETY: the caller's contract.
+        unsafe { free(block.cast(), Layout::new::<T>()) }
     }
 }
 
-impl<T> Drop for HeapBox<T> {
-    fn drop(&mut self) {
-        // The value goes first and its block last, on unwinding too.
-        struct Free<T>(NonNull<T>);
-        impl<T> Drop for Free<T> {
-            fn drop(&mut self) {
-                if size_of::<T>() != 0 {
-                    // SAFETY: allocated with this layout by the box being dropped.
-                    unsafe { free(self.0.cast(), Layout::new::<T>()) }
-                }
-            }
-        }
-        let _free = Free(self.value);
-        // SAFETY: the box owns the value, which is dropped once, here.
-        unsafe { ptr::drop_in_place(self.value.as_ptr()) }
-    }
-}
-
-impl<T> Deref for HeapBox<T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: the box owns the value.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for HeapBox<T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the box owns the value and is borrowed exclusively.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-forward_to_value!(HeapBox<T>);
-fillable!(HeapBox<T>);
+sendable_box!(HeapBox);

@@ -7,10 +7,10 @@ use core::mem::{self, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
+use super::boxes::{fillable, forward_to_value};
 use super::building::{self, Place, SliceBuilder};
 use super::chunk;
 use super::domain::Domain;
-use super::forward::{fillable, forward_to_value};
 use super::layout::{self, MIN_ALIGN, footprint};
 use super::os;
 use super::thread::local;

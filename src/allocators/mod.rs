@@ -36,10 +36,10 @@
 
 pub(crate) mod arena;
 pub(crate) mod audit;
+mod boxes;
 pub(crate) mod building;
 pub(crate) mod chunk;
 pub(crate) mod domain;
-mod forward;
 pub(crate) mod guard;
 pub(crate) mod heap;
 pub(crate) mod layout;

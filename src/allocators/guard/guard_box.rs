@@ -4,7 +4,7 @@ use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 
-use crate::allocators::forward::forward_to_value;
+use crate::allocators::boxes::forward_to_value;
 
 /// An owned value in a guard's memory: its destructor runs when the box drops, its memory is freed with the guard.
 ///

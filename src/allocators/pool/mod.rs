@@ -36,11 +36,9 @@ mod atomics {
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
-use core::mem::{self, MaybeUninit};
-use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
-use super::forward::{fillable, forward_to_value};
+use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::heap as large;
 use super::record::for_each_record;
 use crate::diagnostics;
@@ -74,126 +72,40 @@ pub struct PoolBox<T> {
     _owned: PhantomData<T>,
 }
 
-// SAFETY: the box owns its value like `Box` does; freeing it on another thread is what the remote lists are for.
-unsafe impl<T: Send> Send for PoolBox<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for PoolBox<T> {}
-
 impl<T> PoolBox<T> {
     #[inline(always)]
-    pub(crate) fn uninit() -> Result<PoolBox<MaybeUninit<T>>, AllocError> {
-        let value = if size_of::<T>() == 0 {
-            NonNull::dangling()
-        } else {
-            match const { class_of(Layout::new::<T>()) } {
-                Some(class) => match heap::allocate(class) {
-                    Some(block) => block.cast(),
-                    None => return Err(out_of_memory(Layout::new::<T>())),
-                },
-                None => large::allocate(Layout::new::<T>())?.cast(),
-            }
-        };
-        // SAFETY: just allocated.
-        Ok(unsafe { PoolBox::from_block(value) })
-    }
-
-    #[inline(always)]
-    pub(crate) fn new(value: T) -> Result<Self, AllocError> {
-        Ok(Self::uninit()?.write(value))
+    fn take_block() -> Result<NonNull<T>, AllocError> {
+        match const { class_of(Layout::new::<T>()) } {
+            Some(class) => match heap::allocate(class) {
+                Some(block) => Ok(block.cast()),
+                None => Err(out_of_memory(Layout::new::<T>())),
+            },
+            None => Ok(large::allocate(Layout::new::<T>())?.cast()),
+        }
     }
 
     /// # Safety
     ///
-    /// `value` is a block that was allocated as [`uninit`](Self::uninit) does, and that nobody else owns.
+    /// `block` came from [`take_block`](Self::take_block), and is not used any more.
     #[inline(always)]
-    unsafe fn from_block(value: NonNull<T>) -> Self {
-        Self {
-            value,
-            _owned: PhantomData,
+    unsafe fn free_block(block: NonNull<T>) {
+        // SAFETY: the caller's contract; which way it came is known from its type.
+        unsafe {
+            match const { class_of(Layout::new::<T>()) } {
+                Some(class) => heap::free(block.cast(), class),
+                None => large::free(block.cast(), Layout::new::<T>()),
+            }
         }
     }
-
-    /// Gives up ownership: the value is never dropped or freed.
-    pub fn leak<'a>(self) -> &'a mut T
-    where
-        T: 'a,
-    {
-        let mut value = self.value;
-        mem::forget(self);
-        // SAFETY: the block is never freed, and nobody else refers to it.
-        unsafe { value.as_mut() }
-    }
-
-    /// The value's address.
-    pub fn as_ptr(&self) -> *const T {
-        self.value.as_ptr()
-    }
-
-    /// The value's address.
-    pub fn as_mut_ptr(&mut self) -> *mut T {
-        self.value.as_ptr()
-    }
-
-    /// Gives up ownership, as [`leak`](Self::leak) does.
-    pub fn into_raw(self) -> *mut T {
-        let value = self.value.as_ptr();
-        mem::forget(self);
-        value
-    }
 }
+
+sendable_box!(PoolBox);
 
 #[cold]
 #[inline(never)]
 fn out_of_memory(layout: Layout) -> AllocError {
     diagnostics::refused(AllocError::new(AllocErrorKind::OutOfMemory, layout, 0))
 }
-
-impl<T> Drop for PoolBox<T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // The value goes first and its block last, on unwinding too.
-        struct Free<T>(NonNull<T>);
-        impl<T> Drop for Free<T> {
-            #[inline(always)]
-            fn drop(&mut self) {
-                if size_of::<T>() == 0 {
-                    return;
-                }
-                // SAFETY: the block was allocated for this type, the same way, by the box being dropped.
-                unsafe {
-                    match const { class_of(Layout::new::<T>()) } {
-                        Some(class) => heap::free(self.0.cast(), class),
-                        None => large::free(self.0.cast(), Layout::new::<T>()),
-                    }
-                }
-            }
-        }
-        let _free = Free(self.value);
-        // SAFETY: the box owns the value, which is dropped once, here.
-        unsafe { ptr::drop_in_place(self.value.as_ptr()) }
-    }
-}
-
-impl<T> Deref for PoolBox<T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: the box owns the value.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for PoolBox<T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the box owns the value and is borrowed exclusively.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-forward_to_value!(PoolBox<T>);
-fillable!(PoolBox<T>);
 
 /// The pools' part of the totals, over all threads.
 pub(crate) fn stats() -> AllocStats {
