@@ -13,6 +13,9 @@
 //!              4     5                  6     7    ...
 //! ```
 //!
+//! The blocks of a full batch from the 32nd on have no children, which is known without looking at them: they are not touched
+//! by the thread that frees them.
+//!
 //! The blocks lie in the other core's cache. Along a chain the owner would wait for each before it knows the next; in a tree
 //! it waits for six levels, and the blocks of a level arrive together.
 
@@ -24,6 +27,11 @@ use super::remote::Block;
 
 /// The blocks of a full batch.
 const CAPACITY: usize = 64;
+
+/// The blocks of a full batch that have children, which all have two, are those before this one.
+const LEAVES: usize = CAPACITY / 2;
+/// Set in the root's second word if its batch is full. Blocks are aligned to 16 bytes.
+const FULL: usize = 1;
 
 /// What a block of a batch holds: the root has its link first and block 1 second, the others their two children.
 #[repr(C)]
@@ -69,18 +77,26 @@ impl Batch {
     pub(super) fn take(&self) -> Option<(*const PoolHeap, *mut Block)> {
         let len = self.len.replace(0);
         let root = self.blocks[..len].first()?.get();
-        let block = |index: usize| match index < len {
-            true => self.blocks[index].get(),
-            false => null_mut(),
+        let block = |index: usize| self.blocks[index].get();
+        let child = |index: usize| {
+            if index < len {
+                block(index)
+            } else {
+                null_mut()
+            }
         };
         // SAFETY: the blocks are free, this thread's to give, and hold at least two words.
         unsafe {
-            bind_root(root, block(1));
-            for index in 1..len {
-                block(index).cast::<Node>().write(Node {
-                    first: block(2 * index),
-                    second: block(2 * index + 1),
-                });
+            if len == CAPACITY {
+                bind_root(root, block(1).map_addr(|top| top | FULL));
+                for index in 1..LEAVES {
+                    bind(block(index), block(2 * index), block(2 * index + 1));
+                }
+            } else {
+                bind_root(root, child(1));
+                for index in 1..len {
+                    bind(block(index), child(2 * index), child(2 * index + 1));
+                }
             }
         }
         Some((self.owner.get(), root))
@@ -97,6 +113,12 @@ pub(super) unsafe fn bind_one(block: *mut Block) {
     unsafe { bind_root(block, null_mut()) }
 }
 
+#[inline(always)]
+unsafe fn bind(block: *mut Block, first: *mut Block, second: *mut Block) {
+    // SAFETY: the callers' contract.
+    unsafe { block.cast::<Node>().write(Node { first, second }) };
+}
+
 unsafe fn bind_root(root: *mut Block, top: *mut Block) {
     // SAFETY: the callers' contract.
     unsafe { (&raw mut (*root.cast::<Node>()).second).write(top) }
@@ -108,31 +130,39 @@ unsafe fn bind_root(root: *mut Block, top: *mut Block) {
 ///
 /// `root` came from a remote list, and is the caller's.
 pub(super) unsafe fn unbind(root: *mut Block, mut visit: impl FnMut(*mut Block)) {
-    let mut queue = [null_mut::<Block>(); CAPACITY];
-    let mut len = 0;
+    let mut blocks = [null_mut::<Block>(); CAPACITY];
+    blocks[0] = root;
+    let mut len = 1;
     // SAFETY: the blocks of a batch are bound as `take` and `bind_one` do it, and came with the root.
     unsafe {
         let top = (&raw const (*root.cast::<Node>()).second).read();
-        if !top.is_null() {
-            queue[0] = top;
-            len = 1;
-        }
-        let mut next = 0;
-        while next < len {
-            let Node { first, second } = queue[next].cast::<Node>().read();
-            for child in [first, second] {
-                if !child.is_null() {
-                    queue[len] = child;
-                    len += 1;
-                }
+        if top.addr() & FULL != 0 {
+            blocks[1] = top.map_addr(|top| top & !FULL);
+            for index in 1..LEAVES {
+                let Node { first, second } = blocks[index].cast::<Node>().read();
+                blocks[2 * index] = first;
+                blocks[2 * index + 1] = second;
             }
-            next += 1;
+            len = CAPACITY;
+        } else if !top.is_null() {
+            blocks[1] = top;
+            len = 2;
+            let mut next = 1;
+            while next < len {
+                let Node { first, second } = blocks[next].cast::<Node>().read();
+                for child in [first, second] {
+                    if !child.is_null() {
+                        blocks[len] = child;
+                        len += 1;
+                    }
+                }
+                next += 1;
+            }
         }
     }
-    for &block in &queue[..len] {
+    for &block in blocks[..len].iter().rev() {
         visit(block);
     }
-    visit(root);
 }
 
 #[cfg(test)]
