@@ -19,15 +19,32 @@ pub enum AllocErrorKind {
     CapacityOverflow,
     /// The system has no more memory (FA005).
     OutOfMemory,
+    /// The allocator's memory limit is reached (FA301).
+    GlobalBudget,
+    /// The hard limit of the tag, or of a tag above it, is reached (FA302).
+    TagBudget,
+    /// The thread's budget is reached (FA303).
+    ThreadBudget,
 }
 
 impl AllocErrorKind {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 7] = [
         Self::NoFrame,
         Self::ArenaExhausted,
         Self::CapacityOverflow,
         Self::OutOfMemory,
+        Self::GlobalBudget,
+        Self::TagBudget,
+        Self::ThreadBudget,
     ];
+
+    /// Whether a budget refused, not the system or a size.
+    pub const fn is_budget(self) -> bool {
+        matches!(
+            self,
+            Self::GlobalBudget | Self::TagBudget | Self::ThreadBudget
+        )
+    }
 
     /// The diagnostic code.
     pub const fn code(self) -> DiagnosticCode {
@@ -36,6 +53,9 @@ impl AllocErrorKind {
             Self::ArenaExhausted => DiagnosticCode::FA003,
             Self::CapacityOverflow => DiagnosticCode::FA004,
             Self::OutOfMemory => DiagnosticCode::FA005,
+            Self::GlobalBudget => DiagnosticCode::FA301,
+            Self::TagBudget => DiagnosticCode::FA302,
+            Self::ThreadBudget => DiagnosticCode::FA303,
         }
     }
 }
@@ -139,6 +159,18 @@ impl AllocError {
             AllocErrorKind::OutOfMemory => write!(
                 f,
                 "the system has no memory for the {requested} bytes that {tag} asked for"
+            ),
+            AllocErrorKind::GlobalBudget => write!(
+                f,
+                "the allocator's memory limit is reached: {tag} asked for {requested} bytes, {available} are left"
+            ),
+            AllocErrorKind::TagBudget => write!(
+                f,
+                "a tag's budget is reached: {tag} asked for {requested} bytes, {available} are left"
+            ),
+            AllocErrorKind::ThreadBudget => write!(
+                f,
+                "this thread's budget is reached: {tag} asked for {requested} bytes, {available} are left"
             ),
         }
     }

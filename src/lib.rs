@@ -12,6 +12,7 @@ mod allocators;
 mod config;
 pub mod diagnostics;
 mod error;
+mod parts;
 mod shared_frames;
 mod smart_alloc;
 mod stats;

@@ -13,6 +13,7 @@ use crate::allocators::pool::{self, PoolBox};
 use crate::config::AllocConfig;
 use crate::diagnostics;
 use crate::error::{AllocError, FrameError};
+use crate::parts::Parts;
 use crate::shared_frames::SharedFrames;
 use crate::stats::{AllocStats, ArenaStats};
 use crate::tags::{self, TagId, TagTotals};
@@ -57,6 +58,7 @@ use crate::tags::{self, TagId, TagTotals};
 #[derive(Clone)]
 pub struct SmartAlloc {
     domain: Arc<Domain>,
+    parts: Arc<Parts>,
 }
 
 impl SmartAlloc {
@@ -64,6 +66,7 @@ impl SmartAlloc {
     pub fn new(config: AllocConfig) -> Self {
         Self {
             domain: Domain::new(config),
+            parts: Arc::default(),
         }
     }
 
@@ -75,6 +78,10 @@ impl SmartAlloc {
     #[inline(always)]
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The configuration it was made with.

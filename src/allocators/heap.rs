@@ -14,6 +14,7 @@ use std::alloc;
 
 use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::os;
+use super::payer::Payer;
 use super::record::LIMBO;
 use super::thread::local;
 use crate::diagnostics;
@@ -30,7 +31,7 @@ const fn with_prefix(layout: Layout) -> Option<(Layout, usize)> {
 
 /// A block of the global allocator. `layout` is not empty; known when compiled, it costs nothing to compute with.
 #[inline]
-pub(crate) fn allocate(layout: Layout) -> Result<NonNull<u8>, AllocError> {
+pub(crate) fn allocate(layout: Layout, _payer: &Payer) -> Result<NonNull<u8>, AllocError> {
     let Some((whole, prefix)) = with_prefix(layout) else {
         return Err(refused(AllocErrorKind::CapacityOverflow, layout));
     };
@@ -99,7 +100,7 @@ pub struct HeapBox<T> {
 
 impl<T> HeapBox<T> {
     fn take_block() -> Result<NonNull<T>, AllocError> {
-        Ok(allocate(Layout::new::<T>())?.cast())
+        Ok(allocate(Layout::new::<T>(), &Payer)?.cast())
     }
 
     /// # Safety

@@ -46,6 +46,7 @@ pub(crate) mod layout;
 pub(crate) mod lease;
 mod one_thread;
 pub(crate) mod os;
+pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
 pub(crate) mod thread;

@@ -89,12 +89,51 @@ registry! {
     FA006: Error, "unbalanced frame boundaries",
         "`begin_frame` twice, `end_frame` without a frame, or either on an allocator whose frames are shared",
         "call `begin_frame` and `end_frame` in turn on each thread; where frames are shared, leave them to their owner";
+    FA007: Error, "stale checkpoint",
+        "a checkpoint of another frame, thread or allocator, or one that an earlier rollback has passed",
+        "take a checkpoint and roll back to it within one frame, on one thread, newest first";
+    FA008: Warning, "unbalanced phases",
+        "`end_phase` without a phase, or a frame that ends while a phase is open",
+        "end every phase that was begun, or let `phase_scope` do it";
     FA101: Error, "SmartAllocPlugin not registered",
         "a system that takes `FrameAlloc` or `AllocResource` in an app without the plugin",
         "add `app.add_plugins(framealloc::bevy::SmartAllocPlugin)`";
     FA102: Warning, "frame hooks not executed this frame",
         "an update in which the plugin's boundary systems did not run, as when the `Main` schedule is replaced",
         "run the `Main` schedule every update, or call the boundaries where your own schedule begins and ends";
+    FA201: Error, "invalid cross-thread memory free",
+        "a free for another thread that its bounded queue refused, under `QueueFullPolicy::Fail`",
+        "raise the capacity of the queue, choose another policy, or process deferred frees more often";
+    FA202: Warning, "thread-local state not available",
+        "memory asked for while a thread starts or after its thread-local state was destroyed",
+        "keep allocations out of the destructors of thread-locals";
+    FA204: Warning, "deferred frees pile up",
+        "a queue of frees from other threads that is nearly full, or that overflowed",
+        "process deferred frees more often, or raise the capacity of the queue";
+    FA206: Warning, "transferred value never received",
+        "a `TransferHandle` that was dropped without `receive()`",
+        "receive it on the thread that it was sent to, or keep the value in a `pool_box()`";
+    FA301: Warning, "global memory budget exceeded",
+        "live memory of an allocator above the limit that was set for all of it",
+        "raise the limit with `AllocConfig::with_memory_limit`, or free memory";
+    FA302: Warning, "tag budget exceeded",
+        "live memory of a tag and the tags below it above the tag's limit",
+        "raise the tag's budget, or free what the tag holds";
+    FA303: Warning, "thread budget exceeded",
+        "frame or pool memory of one thread above its `ThreadBudgetConfig`",
+        "raise the thread's budget, or choose another policy for what exceeds it";
+    FA401: Error, "invalid handle",
+        "a handle that was freed, or that belongs to another allocator",
+        "keep a handle only as long as its value, and resolve it with the allocator that made it";
+    FA402: Warning, "streaming budget exhausted",
+        "a reservation that does not fit, though everything that may be evicted were evicted",
+        "raise the streaming budget, free or unpin assets, or reserve with a higher priority";
+    FA403: Warning, "scratch pool full",
+        "more memory from a scratch pool than its limit allows",
+        "reset the pool when its contents are done with, or raise its limit";
+    FA404: Error, "unknown group",
+        "a group that was freed, or that belongs to another allocator",
+        "create the group first, and free it last";
     FA901: Error, "internal allocator error",
         "a bug in framealloc",
         "please report it, with the message";

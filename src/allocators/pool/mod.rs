@@ -40,6 +40,7 @@ use core::ptr::{self, NonNull};
 
 use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::heap as large;
+use super::payer::Payer;
 use super::record::for_each_record;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
@@ -80,7 +81,7 @@ impl<T> PoolBox<T> {
                 Some(block) => Ok(block.cast()),
                 None => Err(out_of_memory(Layout::new::<T>())),
             },
-            None => Ok(large::allocate(Layout::new::<T>())?.cast()),
+            None => Ok(large::allocate(Layout::new::<T>(), &Payer)?.cast()),
         }
     }
 

@@ -1,0 +1,10 @@
+//! What an allocator has besides frames, pools and heap, each made when it is first asked for.
+
+use crate::allocators::payer::Payer;
+
+/// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// What the parts' memory counts against.
+    pub(crate) payer: Payer,
+}
