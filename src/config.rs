@@ -22,9 +22,14 @@ pub struct AllocConfig {
     /// Whether the system is asked to back large arenas with huge pages (Linux). First use of an arena is then about ten
     /// times cheaper, and each arena takes at least 2 MiB once it is used. On by default.
     pub huge_pages: bool,
-    /// Whether pool blocks are charged to tags. A pool box then costs some 10 ns instead of 2, on all threads and in all
-    /// allocators of the process, from the first allocator on that asks for it. On by default in debug builds only.
+    /// Whether this allocator's pool blocks are charged to tags. A pool box then costs some 10 ns instead of 2. On by default in
+    /// debug builds only, and with budgets.
     pub pool_tags: bool,
+    /// Whether this allocator has [`budgets`](crate::SmartAlloc::budgets). Each allocation then costs some nanoseconds more. Off
+    /// by default.
+    pub enable_budgets: bool,
+    /// Bytes that all of this allocator's live memory may take; zero, the default, is no limit. A limit turns budgets on.
+    pub global_memory_limit: usize,
 }
 
 impl Default for AllocConfig {
@@ -34,6 +39,8 @@ impl Default for AllocConfig {
             max_frame_arena_size: 0,
             huge_pages: true,
             pool_tags: cfg!(debug_assertions),
+            enable_budgets: false,
+            global_memory_limit: 0,
         }
     }
 }
@@ -82,6 +89,24 @@ impl AllocConfig {
     pub fn with_pool_tags(mut self, on: bool) -> Self {
         self.pool_tags = on;
         self
+    }
+
+    /// Sets [`enable_budgets`](Self::enable_budgets).
+    #[must_use]
+    pub fn with_budgets(mut self, on: bool) -> Self {
+        self.enable_budgets = on;
+        self
+    }
+
+    /// Sets [`global_memory_limit`](Self::global_memory_limit): the remedy for FA301.
+    #[must_use]
+    pub fn with_memory_limit(mut self, bytes: usize) -> Self {
+        self.global_memory_limit = bytes;
+        self
+    }
+
+    pub(crate) fn has_budgets(&self) -> bool {
+        self.enable_budgets || self.global_memory_limit != 0
     }
 
     /// The limit of each thread's arena, in bytes: never less than what it starts with.

@@ -9,10 +9,12 @@
     reason = "the one place of the allocator where memory is handled"
 )]
 mod allocators;
+mod budgets;
 mod config;
 pub mod diagnostics;
 mod error;
 mod parts;
+mod phases;
 mod shared_frames;
 mod smart_alloc;
 mod stats;
@@ -24,8 +26,13 @@ pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
 pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
+pub use budgets::{
+    AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
+    TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
+};
 pub use config::AllocConfig;
 pub use error::{AllocError, AllocErrorKind, FrameError};
+pub use phases::{Phase, PhaseGuard};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};

@@ -1,10 +1,23 @@
 //! What an allocator has besides frames, pools and heap, each made when it is first asked for.
 
+use std::sync::OnceLock;
+
 use crate::allocators::payer::Payer;
+use crate::budgets::BudgetManager;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
 #[derive(Default)]
 pub(crate) struct Parts {
     /// What the parts' memory counts against.
     pub(crate) payer: Payer,
+    pub(crate) budgets: OnceLock<BudgetManager>,
+}
+
+impl Parts {
+    pub(crate) fn new(payer: Payer) -> Self {
+        Self {
+            payer,
+            ..Self::default()
+        }
+    }
 }

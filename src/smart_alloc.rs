@@ -9,7 +9,8 @@ use crate::allocators::domain::Domain;
 use crate::allocators::guard::Frame;
 use crate::allocators::heap::HeapBox;
 use crate::allocators::lease::{FrameBox, FrameSlice, FrameStr};
-use crate::allocators::pool::{self, PoolBox};
+use crate::allocators::payer::Payer;
+use crate::allocators::pool::{self, Lists, PoolBox};
 use crate::config::AllocConfig;
 use crate::diagnostics;
 use crate::error::{AllocError, FrameError};
@@ -59,14 +60,19 @@ use crate::tags::{self, TagId, TagTotals};
 pub struct SmartAlloc {
     domain: Arc<Domain>,
     parts: Arc<Parts>,
+    /// A copy beside the handle, where the optimiser keeps it in a register.
+    lists: Lists,
 }
 
 impl SmartAlloc {
     /// An allocator with this configuration. Memory is mapped when it is first used.
     pub fn new(config: AllocConfig) -> Self {
+        let charged = config.pool_tags || config.has_budgets();
+        let domain = Domain::new(config);
         Self {
-            domain: Domain::new(config),
-            parts: Arc::default(),
+            parts: Arc::new(Parts::new(Payer::of(&domain))),
+            domain,
+            lists: if charged { Lists::EMPTY } else { Lists::FREE },
         }
     }
 
@@ -82,6 +88,12 @@ impl SmartAlloc {
 
     pub(crate) fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// Where its pool boxes are made.
+    #[inline(always)]
+    pub(crate) fn pool(&self) -> pool::Source<'_> {
+        (self.lists, &self.parts.payer)
     }
 
     /// The configuration it was made with.
@@ -355,10 +367,10 @@ impl SmartAlloc {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory).
+    /// [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory), or that of a budget.
     #[inline(always)]
     pub fn try_pool_alloc<T>(&self) -> Result<PoolBox<MaybeUninit<T>>, AllocError> {
-        PoolBox::<T>::uninit()
+        PoolBox::<T>::uninit(self.pool())
     }
 
     /// Puts a value into the calling thread's pool; one larger than 4 KiB, onto the heap. See [`PoolBox`].
@@ -368,7 +380,7 @@ impl SmartAlloc {
     /// [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory); the value is dropped.
     #[inline(always)]
     pub fn pool_box<T>(&self, value: T) -> Result<PoolBox<T>, AllocError> {
-        PoolBox::new(value)
+        PoolBox::new(value, self.pool())
     }
 
     /// Room for a `T` on the heap, not filled. See [`frame_alloc`](Self::frame_alloc).
@@ -390,7 +402,7 @@ impl SmartAlloc {
     ///
     /// [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory).
     pub fn try_heap_alloc<T>(&self) -> Result<HeapBox<MaybeUninit<T>>, AllocError> {
-        HeapBox::<T>::uninit()
+        HeapBox::<T>::uninit(&self.parts.payer)
     }
 
     /// Puts a value onto the heap. See [`HeapBox`].
@@ -399,7 +411,7 @@ impl SmartAlloc {
     ///
     /// [`OutOfMemory`](crate::AllocErrorKind::OutOfMemory); the value is dropped.
     pub fn heap_box<T>(&self, value: T) -> Result<HeapBox<T>, AllocError> {
-        HeapBox::new(value)
+        HeapBox::new(value, &self.parts.payer)
     }
 
     // ---- Tags -----------------------------------------------------------------------------------------------------
@@ -417,7 +429,7 @@ impl SmartAlloc {
     /// assert_eq!(alloc.current_tag(), None);
     /// ```
     #[inline]
-    pub fn with_tag<R>(&self, tag: &'static str, f: impl FnOnce(&Self) -> R) -> R {
+    pub fn with_tag<'a, R>(&'a self, tag: &'static str, f: impl FnOnce(&'a Self) -> R) -> R {
         let _scope = tags::enter_child(tag);
         f(self)
     }

@@ -102,9 +102,9 @@ macro_rules! fillable {
 }
 
 /// Implements a box that may be sent, dropped and leaked anywhere. The type has the fields `value` and `_owned`, and
-/// `take_block` and `free_block`, which are called for values that have a size.
+/// `take_block` and `free_block`, which are called for values that have a size; `$from` is where blocks come from.
 macro_rules! sendable_box {
-    ($name:ident) => {
+    ($name:ident, $from:ty) => {
         // SAFETY: the box owns its value like `Box` does, and its block can be freed on any thread.
         unsafe impl<T: Send> Send for $name<T> {}
         // SAFETY: as above.
@@ -112,19 +112,21 @@ macro_rules! sendable_box {
 
         impl<T> $name<T> {
             #[inline(always)]
-            pub(crate) fn uninit() -> Result<$name<core::mem::MaybeUninit<T>>, AllocError> {
+            pub(crate) fn uninit(
+                from: $from,
+            ) -> Result<$name<core::mem::MaybeUninit<T>>, AllocError> {
                 let value = if size_of::<T>() == 0 {
                     NonNull::dangling()
                 } else {
-                    Self::take_block()?.cast()
+                    Self::take_block(from)?.cast()
                 };
                 // SAFETY: just allocated.
                 Ok(unsafe { $name::from_block(value) })
             }
 
             #[inline(always)]
-            pub(crate) fn new(value: T) -> Result<Self, AllocError> {
-                Ok(Self::uninit()?.write(value))
+            pub(crate) fn new(value: T, from: $from) -> Result<Self, AllocError> {
+                Ok(Self::uninit(from)?.write(value))
             }
 
             /// # Safety

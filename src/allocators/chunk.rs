@@ -16,7 +16,7 @@
 use core::cell::Cell;
 use core::ptr::null_mut;
 
-use super::arena::Arena;
+use super::arena::{Arena, GuardMeter};
 use super::layout::{CHUNK, HEADER, footprint, header_is_adjacent};
 use super::thread::NotedTags;
 
@@ -27,8 +27,8 @@ pub(crate) struct Chunk {
     pub limit: Cell<usize>,
     /// The next chunk of the list that this one is in: the arena's cache or retired list, or its guard's chunks.
     pub next: Cell<*mut Chunk>,
-    /// The previous chunk of the retired list.
-    pub prev: Cell<*mut Chunk>,
+    /// The previous chunk of the retired list. In a guard's first chunk, its meter: see [`meter`](Self::meter).
+    prev: Cell<*mut ()>,
     /// Valid as long as the chunk is mapped: both belong to the domain.
     pub home: *const Arena,
     pub state: Cell<State>,
@@ -62,6 +62,24 @@ impl Chunk {
             is_big,
             tags: Cell::new([super::thread::NO_TAG; 4]),
         }
+    }
+
+    /// The previous chunk of the retired list, for a chunk that is on it.
+    pub(crate) fn prev(&self) -> *mut Self {
+        self.prev.get().cast()
+    }
+
+    pub(crate) fn set_prev(&self, prev: *mut Self) {
+        self.prev.set(prev.cast());
+    }
+
+    /// What counts a guard's allocations, for its first chunk; null if nothing does.
+    pub(crate) fn meter(&self) -> *const GuardMeter {
+        self.prev.get().cast()
+    }
+
+    pub(crate) fn set_meter(&self, meter: *const GuardMeter) {
+        self.prev.set(meter.cast_mut().cast());
     }
 
     /// The big chunk that follows in a guard's list, and null if none does.

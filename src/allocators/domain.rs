@@ -7,8 +7,8 @@ use core::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 use super::arena::{Arena, ArenaLimits};
-use super::pool;
 use super::thread::{Local, NO_TAG, NotedTags, local};
+use crate::budgets::Ledger;
 use crate::config::AllocConfig;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::{AllocErrorKind, FrameError};
@@ -24,13 +24,18 @@ fn fresh_key() -> u64 {
 }
 
 pub(crate) struct Domain {
-    /// What a thread's cached key has to equal for its fast path. Replaced whenever a shared frame opens or closes, so that
-    /// every thread comes to its slow path once and joins the new frame, or learns that there is none.
+    /// What a thread's cached key has to equal for its fast path. Replaced whenever a shared frame opens or closes, or metering
+    /// begins, so that every thread comes to its slow path once and joins the new frame, or learns that there is none.
     key: AtomicU64,
+    /// Replaced whenever a shared frame opens or closes: an arena that has not seen it is rewound.
+    epoch: AtomicU64,
+    /// Whether every allocation of frame memory is counted against budgets, which takes the fast paths away.
+    metered: AtomicBool,
     id: u64,
     weak: Weak<Domain>,
     config: AllocConfig,
     limits: ArenaLimits,
+    ledger: Arc<Ledger>,
     arenas: Mutex<Vec<ArenaSlot>>,
     /// Whether a `SharedFrames` token exists. Then threads cannot open frames of their own.
     shared: AtomicBool,
@@ -52,15 +57,15 @@ unsafe impl Sync for Domain {}
 
 impl Domain {
     pub(crate) fn new(config: AllocConfig) -> Arc<Self> {
-        if config.pool_tags {
-            pool::heap::charge_tags();
-        }
         let id = fresh_key();
         Arc::new_cyclic(|weak| Self {
             key: AtomicU64::new(id),
+            epoch: AtomicU64::new(id),
+            metered: AtomicBool::new(config.has_budgets()),
             id,
             weak: weak.clone(),
             limits: ArenaLimits::new(&config),
+            ledger: Arc::new(Ledger::new(config.global_memory_limit)),
             config,
             arenas: Mutex::new(Vec::new()),
             shared: AtomicBool::new(false),
@@ -80,6 +85,16 @@ impl Domain {
 
     pub(crate) fn config(&self) -> &AllocConfig {
         &self.config
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Counts every allocation of frame memory from now on, on all threads.
+    pub(crate) fn meter(&self) {
+        self.metered.store(true, Release);
+        self.key.store(fresh_key(), Release);
     }
 
     #[inline(always)]
@@ -113,7 +128,7 @@ impl Domain {
                 slot
             }
             None => arenas.push_mut(ArenaSlot {
-                arena: Arena::new(self.limits, self.weak()),
+                arena: Arena::new(self.limits, self),
                 thread: name,
                 orphan: false,
             }),
@@ -152,22 +167,28 @@ impl Domain {
     #[inline(never)]
     pub(crate) fn resolve(&self, local: &Local) -> *const Arena {
         loop {
-            let key = self.key();
+            // Before the epoch: if that is newer than the key, the key is old, and this thread comes here again.
+            let key = self.key.load(Acquire);
             let arena = local.activate(self);
             if local.home.get() == key {
                 return arena;
             }
             // SAFETY: the arena of this thread in a domain that the caller holds alive.
             let mine = unsafe { &*arena };
-            if mine.joined.replace(key) != key && !mine.open.get() {
+            let epoch = self.epoch.load(Acquire);
+            if mine.joined.replace(epoch) != epoch && !mine.open.get() {
                 mine.rewind(local, self);
                 // What escaped was reported, and the sink may have made another domain's arena the active one.
                 if !local.is_active(arena) {
                     continue;
                 }
             }
-            local.home.set(key);
-            local.key.set(0);
+            mine.set_metered(local, self.metered.load(Acquire), &self.ledger);
+            if local.key.get() != key {
+                local.key.set(0);
+            }
+            // A metered arena has no home: each guard that is opened comes here.
+            local.home.set(if mine.is_metered() { 0 } else { key });
             return arena;
         }
     }
@@ -175,13 +196,15 @@ impl Domain {
     /// Gives the fast path what it needs, if a frame is open here.
     #[inline]
     pub(crate) fn enter(&self, local: &Local) -> Result<(), AllocErrorKind> {
+        // If it is replaced meanwhile, this thread comes here again.
+        let key = self.key.load(Acquire);
         let arena = self.resolve(local);
         // SAFETY: as in `resolve`.
         let open = unsafe { &*arena }.open.get() || self.shared_is_open();
         if !open {
             return Err(AllocErrorKind::NoFrame);
         }
-        local.key.set(local.home.get());
+        local.key.set(key);
         Ok(())
     }
 
@@ -253,17 +276,23 @@ impl Domain {
             })
     }
 
+    /// Makes every thread look again, and rewind its arena.
+    fn advance(&self) {
+        self.epoch.store(fresh_key(), Release);
+        self.key.store(fresh_key(), Release);
+    }
+
     pub(crate) fn take_token(&self) -> Result<(), FrameError> {
         if self.shared.swap(true, Acquire) {
             return Err(FrameError::TokenTaken);
         }
-        self.key.store(fresh_key(), Release);
+        self.advance();
         Ok(())
     }
 
     pub(crate) fn return_token(&self) {
         self.shared_open.store(false, Release);
-        self.key.store(fresh_key(), Release);
+        self.advance();
         // Last: from here on the next owner may set a key of its own.
         self.shared.store(false, Release);
     }
@@ -273,7 +302,7 @@ impl Domain {
             return Err(FrameError::AlreadyOpen);
         }
         self.shared_frames.fetch_add(1, Relaxed);
-        self.key.store(fresh_key(), Release);
+        self.advance();
         Ok(())
     }
 
@@ -281,10 +310,34 @@ impl Domain {
         if !self.shared_open.swap(false, Relaxed) {
             return Err(FrameError::NotOpen);
         }
-        self.key.store(fresh_key(), Release);
+        self.advance();
         // The owner's own arena is rewound here and now; the others' when they next look.
         local(|local| self.resolve(local));
         Ok(())
+    }
+
+    /// Counts what this thread allocates from now until its frame ends: a phase has begun.
+    pub(crate) fn count_phases(&self) {
+        local(|local| {
+            // Without a record there would be nothing to choose.
+            let _ = local.record();
+            local.choose_pool();
+            let arena = self.resolve(local);
+            // SAFETY: as in `resolve`.
+            let arena = unsafe { &*arena };
+            arena.phased.set(true);
+            arena.set_metered(local, self.metered.load(Acquire), &self.ledger);
+            local.home.set(0);
+        });
+    }
+
+    /// Bytes of frame memory that this thread may still allocate.
+    pub(crate) fn frame_remaining(&self) -> usize {
+        local(|local| {
+            let arena = self.resolve(local);
+            // SAFETY: as in `resolve`.
+            unsafe { &*arena }.remaining(local, &self.ledger)
+        })
     }
 
     /// Reports leases of `bytes` that are still held though their frame has ended.

@@ -1,10 +1,10 @@
-//! The heap path: blocks of the global allocator, charged to the tag that asked for them.
+//! The heap path: blocks of the global allocator, each with a word that says who pays for it.
 //!
 //! ```text
-//!  +------------------ prefix ------------------+-------------+
-//!  | (alignment's remainder)              | tag | block       |
-//!  +--------------------------------------------+-------------+
-//!                                               ^ multiple of the layout's alignment
+//!  +------------------- prefix --------------------+-------------+
+//!  | (alignment's remainder)              | charge | block       |
+//!  +-----------------------------------------------+-------------+
+//!                                                  ^ multiple of the layout's alignment
 //! ```
 
 use core::alloc::Layout;
@@ -14,43 +14,48 @@ use std::alloc;
 
 use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::os;
-use super::payer::Payer;
-use super::record::LIMBO;
+use super::payer::{Charge, Payer};
+use super::record::{LIMBO, Traffic};
 use super::thread::local;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 
-/// The layout with room for the tag, and the bytes before the block.
+/// The layout with room for the charge, and the bytes before the block.
 #[inline(always)]
 const fn with_prefix(layout: Layout) -> Option<(Layout, usize)> {
-    match Layout::new::<u32>().extend(layout) {
+    match Layout::new::<usize>().extend(layout) {
         Ok(whole) => Some(whole),
         Err(_) => None,
     }
 }
 
 /// A block of the global allocator. `layout` is not empty; known when compiled, it costs nothing to compute with.
+///
+/// User code may run before the block is made: what budgets have to say.
 #[inline]
-pub(crate) fn allocate(layout: Layout, _payer: &Payer) -> Result<NonNull<u8>, AllocError> {
+pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, AllocError> {
     let Some((whole, prefix)) = with_prefix(layout) else {
         return Err(refused(AllocErrorKind::CapacityOverflow, layout));
     };
+    let charge = payer.admit(layout, layout.size())?;
     // SAFETY: the size is not zero.
     let Some(start) = NonNull::new(unsafe { alloc::alloc(whole) }) else {
+        charge.release(layout.size());
         return Err(refused(AllocErrorKind::OutOfMemory, layout));
     };
-    let tag = local(|local| {
-        let tag = local.tag.get();
-        match local.counters_of(tag) {
-            Some(counters) => counters.heap.allocated(layout.size()),
-            None => LIMBO.counters(tag).heap.allocated_shared(layout.size()),
-        }
-        tag
-    });
-    // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a tag.
+    with_traffic(
+        charge,
+        |traffic| traffic.allocated(layout.size()),
+        |shared| shared.allocated_shared(layout.size()),
+    );
+    payer.count_for_phase(layout.size());
+    // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
     unsafe {
         let block = start.add(prefix);
-        block.cast::<u32>().sub(1).write_unaligned(tag);
+        block
+            .cast::<usize>()
+            .sub(1)
+            .write_unaligned(charge.to_word());
         Ok(block)
     }
 }
@@ -59,6 +64,18 @@ pub(crate) fn allocate(layout: Layout, _payer: &Payer) -> Result<NonNull<u8>, Al
 #[inline(never)]
 fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
     diagnostics::refused(AllocError::new(kind, layout, 0))
+}
+
+/// The heap's counters of the tag that is charged: this thread's own, or limbo's where it has none.
+#[inline]
+fn with_traffic(charge: Charge, own: impl FnOnce(&Traffic), shared: impl FnOnce(&Traffic)) {
+    let Some(tag) = charge.charged_tag() else {
+        return;
+    };
+    match local(|local| local.counters_of(tag.index())) {
+        Some(counters) => own(&counters.heap),
+        None => shared(&LIMBO.counters(tag.index()).heap),
+    }
 }
 
 /// Frees a block.
@@ -70,11 +87,12 @@ fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
     let (whole, prefix) = with_prefix(layout).expect("the layout was computed before");
     // SAFETY: see `allocate`.
-    let tag = unsafe { block.cast::<u32>().sub(1).read_unaligned() };
-    local(|local| match local.counters_of(tag) {
-        Some(counters) => counters.heap.freed(layout.size()),
-        None => LIMBO.counters(tag).heap.freed_shared(layout.size()),
-    });
+    let charge = unsafe { Charge::from_word(block.cast::<usize>().sub(1).read_unaligned()) };
+    with_traffic(
+        charge,
+        |traffic| traffic.freed(layout.size()),
+        |shared| shared.freed_shared(layout.size()),
+    );
     // SAFETY: the caller's contract.
     unsafe {
         if os::POISONS {
@@ -82,6 +100,7 @@ pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
         }
         alloc::dealloc(block.sub(prefix).as_ptr(), whole);
     }
+    charge.release(layout.size());
 }
 
 /// An owned value on the heap, counted for the tag that was current when it was made.
@@ -99,8 +118,8 @@ pub struct HeapBox<T> {
 }
 
 impl<T> HeapBox<T> {
-    fn take_block() -> Result<NonNull<T>, AllocError> {
-        Ok(allocate(Layout::new::<T>(), &Payer)?.cast())
+    fn take_block(payer: &Payer) -> Result<NonNull<T>, AllocError> {
+        Ok(allocate(Layout::new::<T>(), payer)?.cast())
     }
 
     /// # Safety
@@ -112,4 +131,4 @@ impl<T> HeapBox<T> {
     }
 }
 
-sendable_box!(HeapBox);
+sendable_box!(HeapBox, &Payer);

@@ -13,7 +13,8 @@ use super::chunk;
 use super::domain::Domain;
 use super::layout::{self, MIN_ALIGN, footprint};
 use super::os;
-use super::thread::local;
+use super::thread::{Local, local};
+use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
 
@@ -50,13 +51,46 @@ impl Domain {
                     // SAFETY: the padding lies in the active chunk, and is nobody's.
                     unsafe { chunk::credit(local.ptr.get(), block - local.ptr.get()) };
                     local.ptr.set(end);
-                    return Ok(block);
+                    return Ok(Some(block));
                 }
             }
             // SAFETY: the arena of this thread in this domain, which is active.
             let arena = unsafe { &*local.arena.get() };
+            if arena.is_metered() {
+                return Ok(None);
+            }
             arena
                 .lease_slowly(local, layout)
+                .map(Some)
+                .map_err(|refused| (refused.kind, refused.available))
+        });
+        match leased {
+            Ok(Some(block)) => {
+                os::reveal(block, layout.size());
+                // SAFETY: addresses in a chunk are not null.
+                Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
+            }
+            Ok(None) => self.lease_metered(layout),
+            Err((kind, available)) => Err(diagnostics::refused(AllocError::new(
+                kind, layout, available,
+            ))),
+        }
+    }
+
+    /// Leases a block where each is counted.
+    fn lease_metered(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let payer = local(|local| {
+            // SAFETY: the arena of this thread in this domain, which the caller has made the active one.
+            unsafe { &*local.arena.get() }.payer(local, self.ledger())
+        });
+        let (charge, admission) = payer.admit(self.ledger(), layout, footprint(layout.size()))?;
+        let leased = local(|local| {
+            // What was run to admit it may have ended the frame, or used another allocator.
+            self.enter(local).map_err(|kind| (kind, 0))?;
+            // SAFETY: the arena of this thread in this domain, which is active.
+            let arena = unsafe { &*local.arena.get() };
+            arena
+                .lease_metered(local, layout, charge, admission)
                 .map_err(|refused| (refused.kind, refused.available))
         });
         match leased {
@@ -65,10 +99,54 @@ impl Domain {
                 // SAFETY: addresses in a chunk are not null.
                 Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
             }
-            Err((kind, available)) => Err(diagnostics::refused(AllocError::new(
-                kind, layout, available,
-            ))),
+            Err((kind, available)) => {
+                charge.release();
+                Err(diagnostics::refused(AllocError::new(
+                    kind, layout, available,
+                )))
+            }
         }
+    }
+}
+
+impl Domain {
+    /// Moves the end of the last block where allocations are counted. User code may run.
+    #[cold]
+    fn grow_metered(&self, block: usize, old: usize, new: usize) -> bool {
+        let (old_end, end) = (block + footprint(old), block + footprint(new));
+        let may = |local: &Local| {
+            // SAFETY: the block's arena is the active one if the block is its last.
+            unsafe { &*local.arena.get() }.has_room(local, old_end, end)
+        };
+        let payer = local(|local| {
+            // SAFETY: as above.
+            may(local).then(|| unsafe { &*local.arena.get() }.payer(local, self.ledger()))
+        });
+        let (Some(payer), Ok(more)) = (payer, Layout::from_size_align(end - old_end, 1)) else {
+            return false;
+        };
+        let Ok((charge, admission)) = payer.admit(self.ledger(), more, more.size()) else {
+            return false;
+        };
+        let grown = local(|local| {
+            // What was run to admit it may have allocated, or used another allocator.
+            let arena = local.activate(self);
+            // SAFETY: the arena of this thread in this domain.
+            let arena = unsafe { &*arena };
+            let grows = admission == Admission::Here
+                && arena.is_metered()
+                && arena.has_room(local, old_end, end);
+            if grows {
+                arena.grow_metered(local, block, end, charge);
+            }
+            grows
+        });
+        if grown {
+            os::reveal(block, new);
+        } else {
+            charge.release();
+        }
+        grown
     }
 }
 
@@ -79,25 +157,35 @@ impl Place for &Domain {
 
     unsafe fn resize(self, block: NonNull<u8>, old: usize, new: usize) -> bool {
         let block = block.as_ptr() as usize;
-        local(|local| {
+        let resized = local(|local| {
+            // SAFETY: the block is leased from an arena of this thread, so the active one is mapped if it is that.
+            let metered =
+                !local.arena.get().is_null() && unsafe { &*local.arena.get() }.is_metered();
             // Equal only if the block's chunk is the active one: a chunk that was left is not bumped in while it is leased.
-            if block + footprint(old) != local.ptr.get()
-                || footprint(new) > local.limit.get() - block
-            {
-                return false;
+            if block + footprint(old) != local.ptr.get() {
+                return Some(false);
+            }
+            if footprint(new) > local.limit.get() - block {
+                return if metered { None } else { Some(false) };
             }
             let shrinks_by = footprint(old).saturating_sub(footprint(new));
             if shrinks_by > local.pending() {
                 // Part of the block is charged to a tag already, and stays so.
-                return false;
+                return Some(false);
             }
             local.ptr.set(block + footprint(new));
+            if metered {
+                local.hood();
+                // SAFETY: as above.
+                unsafe { &*local.arena.get() }.release_some(block, shrinks_by);
+            }
             os::reveal(block, new);
             if new < old {
                 os::conceal(block + new, footprint(old) - new);
             }
-            true
-        })
+            Some(true)
+        });
+        resized.unwrap_or_else(|| self.grow_metered(block, old, new))
     }
 
     unsafe fn give_back(self, block: NonNull<u8>, layout: Layout) {

@@ -1,8 +1,146 @@
-//! Whose limits memory counts against, besides being charged to the current tag.
+//! Who pays for a block besides the tag that it is charged to, and what the block remembers of it.
+//!
+//! A block of pool or heap keeps one word, its [`Charge`]:
+//!
+//! ```text
+//!  0                      nobody (the entry of a free block)
+//!  tag << 1 | 1           the tag alone
+//!  address of an Account  the tag, and the budgets that hold it
+//! ```
 
-/// The budgets that a block of the heap counts against: those of an allocator, or none.
+use core::alloc::Layout;
+use core::fmt;
+use std::sync::Arc;
+
+use super::domain::Domain;
+use super::thread::{Local, local};
+use crate::budgets::{Account, Ledger, Memory};
+use crate::error::AllocError;
+use crate::phases;
+use crate::tags::TagId;
+
+/// The budgets that blocks of pool and heap count against: those of an allocator, or none.
 ///
 /// What an allocator keeps for itself (groups, handles, streams, scratch pools) is made with the payer of the allocator that
 /// it belongs to; such a thing made on its own has no payer but the tag.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Payer;
+#[derive(Clone, Default)]
+pub(crate) struct Payer {
+    ledger: Option<Arc<Ledger>>,
+    /// The allocator's domain, for its phases; zero if there is none.
+    domain: u64,
+}
+
+impl Payer {
+    /// The allocator of `domain`.
+    pub(crate) fn of(domain: &Domain) -> Self {
+        let budgeted = domain.config().has_budgets();
+        Self {
+            ledger: budgeted.then(|| domain.ledger().clone()),
+            domain: domain.id(),
+        }
+    }
+
+    /// Charges `bytes` for a block of `layout` to the current tag, and to its budgets. User code may run.
+    #[inline]
+    pub(crate) fn admit(&self, layout: Layout, bytes: usize) -> Result<Charge, AllocError> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(Charge::tag(TagId::current()));
+        };
+        let account = local(|local| local.account(ledger));
+        ledger.admit(account, Memory::Block, layout, bytes)?;
+        Ok(Charge::account(account))
+    }
+
+    /// Counts a block for the phase that is open on this thread, if one is.
+    #[inline]
+    pub(crate) fn count_for_phase(&self, bytes: usize) {
+        if local(|local| local.phases.get()) != 0 {
+            phases::count(self.domain, bytes);
+        }
+    }
+}
+
+impl fmt::Debug for Payer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.ledger.is_some() {
+            "Payer(an allocator)"
+        } else {
+            "Payer(nobody)"
+        })
+    }
+}
+
+impl Local {
+    /// The account of the current tag in `ledger`.
+    #[inline]
+    pub(crate) fn account(&self, ledger: &Ledger) -> &'static Account {
+        let wanted = (ledger.version(), self.tag.get());
+        match self.known_account.get() {
+            Some((known, account)) if known == wanted => account,
+            _ => self.look_up_account(ledger, wanted),
+        }
+    }
+
+    #[cold]
+    fn look_up_account(&self, ledger: &Ledger, wanted: (u64, u32)) -> &'static Account {
+        let account = ledger.account(TagId::from_index(wanted.1));
+        self.known_account.set(Some((wanted, account)));
+        account
+    }
+}
+
+/// What a block remembers of who pays for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub(crate) struct Charge(usize);
+
+impl Charge {
+    /// No charge.
+    pub(crate) const NOBODY: Self = Self(0);
+
+    pub(crate) fn tag(tag: TagId) -> Self {
+        Self((tag.index() as usize) << 1 | 1)
+    }
+
+    fn account(account: &'static Account) -> Self {
+        Self(core::ptr::from_ref(account).expose_provenance())
+    }
+
+    pub(crate) fn to_word(self) -> usize {
+        self.0
+    }
+
+    /// # Safety
+    ///
+    /// The word came from [`to_word`](Self::to_word).
+    pub(crate) unsafe fn from_word(word: usize) -> Self {
+        Self(word)
+    }
+
+    fn as_account(self) -> Option<&'static Account> {
+        if self == Self::NOBODY || self.0 & 1 == 1 {
+            return None;
+        }
+        let account = core::ptr::with_exposed_provenance::<Account>(self.0);
+        // SAFETY: the word is an account's address (accounts are aligned to more than a byte), and accounts are never freed.
+        Some(unsafe { &*account })
+    }
+
+    /// The tag that is charged; `None` if nobody is.
+    pub(crate) fn charged_tag(self) -> Option<TagId> {
+        if self == Self::NOBODY {
+            return None;
+        }
+        Some(match self.as_account() {
+            Some(account) => account.tag(),
+            None => TagId::from_index((self.0 >> 1) as u32),
+        })
+    }
+
+    /// Gives the budgets back what was charged for a block of so many bytes.
+    pub(crate) fn release(self, bytes: usize) {
+        if let Some(account) = self.as_account() {
+            account.release_block(bytes);
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub(crate) struct TagCounters {
     pub frame_bytes: AtomicU64,
     /// Calls and bytes of `heap_alloc`, `heap_box`, and of pool requests too large for a pool.
     pub heap: Traffic,
-    /// Blocks and bytes of the pools, if they are charged to tags.
+    /// Blocks and bytes of the pools, where they are charged to tags.
     pub pool: Traffic,
     /// Calls and bytes that went to the global allocator, if a `HeapAudit` is installed.
     pub audit: Traffic,
@@ -109,12 +109,14 @@ type CounterBlock = [TagCounters; BLOCK_TAGS];
 #[repr(C)]
 pub(crate) struct Record {
     pub(crate) pool: PoolHeap,
+    /// The pool of blocks that are charged to someone.
+    pub(crate) charged: PoolHeap,
     blocks: [AtomicPtr<CounterBlock>; BLOCKS],
     next_all: AtomicPtr<Record>,
     next_idle: Cell<*const Record>,
 }
 
-// SAFETY: `pool` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
+// SAFETY: `pool`, `charged` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
 // the rest is atomic (I5).
 unsafe impl Sync for Record {}
 
@@ -122,6 +124,7 @@ impl Record {
     const fn new() -> Self {
         Self {
             pool: PoolHeap::new(),
+            charged: PoolHeap::new(),
             blocks: [const { AtomicPtr::new(null_mut()) }; BLOCKS],
             next_all: AtomicPtr::new(null_mut()),
             next_idle: Cell::new(null()),

@@ -22,8 +22,9 @@ use std::sync::Weak;
 
 use super::arena::Arena;
 use super::domain::Domain;
-use super::pool::heap::{self, PoolHeap};
+use super::pool::heap::PoolHeap;
 use super::record::{LIMBO_BLOCK, Record, TagCounters, add, for_each_record};
+use crate::budgets::Account;
 
 /// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
 static EMPTY_POOL: PoolHeap = PoolHeap::new();
@@ -70,8 +71,12 @@ pub(crate) struct Local {
     pub tag: Cell<u32>,
     pub counters: Cell<*const TagCounters>,
     pub record: Cell<*const Record>,
-    /// The pool of the fast paths: the record's; an empty one while there is no record, or if blocks are charged to tags.
+    /// The account that was looked up last: of which state of which ledger, and for which tag.
+    pub known_account: Cell<Option<((u64, u32), &'static Account)>>,
+    /// The pool of the fast paths: the record's; an empty one while there is no record, or a phase that counts its blocks.
     pub pool: Cell<*const PoolHeap>,
+    /// Phases that are open on this thread, of all allocators.
+    pub phases: Cell<usize>,
     /// One more than the index of the table's active entry, and zero if none is active.
     active: Cell<usize>,
     table: Cell<*mut Vec<Entry>>,
@@ -92,7 +97,9 @@ thread_local! {
             tag: Cell::new(0),
             counters: Cell::new(&raw const LIMBO_BLOCK[0]),
             record: Cell::new(null()),
+            known_account: Cell::new(None),
             pool: Cell::new(&raw const EMPTY_POOL),
+            phases: Cell::new(0),
             active: Cell::new(0),
             table: Cell::new(null_mut()),
             starting: Cell::new(false),
@@ -280,12 +287,18 @@ impl Local {
     /// Decides whether pools have fast paths on this thread.
     pub(crate) fn choose_pool(&self) {
         let record = self.record.get();
-        if !record.is_null() && !heap::charges_tags() {
-            // SAFETY: records are never freed (I5).
-            self.pool.set(unsafe { &raw const (*record).pool });
-        } else {
-            self.pool.set(&raw const EMPTY_POOL);
-        }
+        self.pool
+            .set(if record.is_null() || self.phases.get() != 0 {
+                &raw const EMPTY_POOL
+            } else {
+                // SAFETY: records are never freed (I5).
+                unsafe { &raw const (*record).pool }
+            });
+    }
+
+    /// Leaves no room in the active chunk that the fast path could see: every allocation takes the slow one.
+    pub(crate) fn hood(&self) {
+        self.limit.set(self.ptr.get());
     }
 
     /// The counters of the current tag; limbo's where this thread has no record.

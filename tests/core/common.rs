@@ -7,7 +7,12 @@ use framealloc::{AllocConfig, SmartAlloc};
 
 /// An allocator of 1 MiB arenas.
 pub fn small() -> SmartAlloc {
-    SmartAlloc::new(AllocConfig::minimal())
+    SmartAlloc::new(minimal())
+}
+
+/// The configuration of [`small`]. In the metered run of these tests every allocation is counted against budgets.
+pub fn minimal() -> AllocConfig {
+    AllocConfig::minimal().with_budgets(crate::METERED)
 }
 
 /// Counts its drops.

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
 use framealloc::tags::{TagId, TagScope, TagTotals};
-use framealloc::{AllocConfig, AllocErrorKind, Frame, SmartAlloc};
+use framealloc::{AllocErrorKind, Frame, SmartAlloc};
 
 use crate::common::*;
 use crate::for_every_alignment;
@@ -118,7 +118,7 @@ fn a_guard_grows_through_many_chunks_and_big_blocks() {
 #[test]
 fn a_guard_keeps_every_alignment() {
     with_a_large_stack(|| {
-        let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(256 << 20));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(256 << 20));
         macro_rules! check {
             ($t:ident) => {
                 let frame = alloc.frame();
@@ -321,7 +321,7 @@ fn what_a_vector_gives_back_was_handed_out_all_the_same() {
 
 #[test]
 fn a_vector_that_grows_keeps_none_of_its_large_former_selves() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(32 << 20));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(32 << 20));
     let frame = alloc.frame();
     let beside = frame.alloc_slice_fill(1 << 20, 7_u8);
     let mut numbers = frame.vec::<u64>();
@@ -342,7 +342,7 @@ fn a_vector_that_grows_keeps_none_of_its_large_former_selves() {
 
 #[test]
 fn guards_that_open_and_close_use_the_same_large_blocks() {
-    let config = AllocConfig::minimal()
+    let config = minimal()
         .with_frame_arena_size(64 << 10)
         .with_max_frame_arena_size(64 << 20);
     let alloc = SmartAlloc::new(config);
@@ -435,7 +435,7 @@ mod raw {
 
 #[test]
 fn blocks_resized_through_zero_and_through_alignments_keep_their_contents() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(512 << 20));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(512 << 20));
     let frame = &alloc.frame();
     let sizes = [0, 1, 7, 8, 9, 100, 4096, 70_000, 300_000, 20, 0, 3, 0];
     let aligns = [
@@ -495,7 +495,7 @@ fn empty_blocks_are_aligned_and_take_no_room() {
 #[expect(unsafe_code, reason = "the Allocator interface is unsafe to use")]
 fn a_block_may_be_given_back_with_less_alignment_than_it_had() {
     use std::alloc::Layout;
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(16 << 20));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(16 << 20));
     let frame = alloc.frame();
     let allocator = &&frame;
     for align in [1, 4096, 256 << 10, 1 << 20] {

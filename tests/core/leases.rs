@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
 
-use framealloc::{AllocConfig, AllocErrorKind, FrameBox, SmartAlloc};
+use framealloc::{AllocErrorKind, FrameBox, SmartAlloc};
 
 use crate::common::*;
 use crate::for_every_alignment;
@@ -424,7 +424,7 @@ fn a_zero_sized_value_next_to_the_end_of_a_chunk_does_not_reach_into_the_next() 
 #[test]
 fn every_alignment_is_kept_and_its_padding_given_back() {
     with_a_large_stack(|| {
-        let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(256 << 20));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(256 << 20));
         macro_rules! check {
             ($t:ident) => {
                 alloc.begin_frame();
@@ -457,7 +457,7 @@ fn every_alignment_is_kept_and_its_padding_given_back() {
 #[test]
 fn aligned_values_kept_past_their_frame_stay_valid() {
     with_a_large_stack(|| {
-        let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(256 << 20));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(256 << 20));
         macro_rules! check {
             ($t:ident) => {
                 alloc.begin_frame();

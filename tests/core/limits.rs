@@ -59,7 +59,7 @@ fn an_arena_holds_what_it_is_configured_for_and_no_more() {
 
 #[test]
 fn the_limit_is_four_times_the_size_unless_it_is_set() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal());
+    let alloc = SmartAlloc::new(minimal());
     assert_eq!(alloc.config().frame_arena_limit(), 4 * MIB);
     alloc.begin_frame();
     let bytes = fill::<4096>(&alloc).len() * 4096;

@@ -3,17 +3,23 @@
 //! Run it under AddressSanitizer as well (`cargo xtask test --only sanitizer`): freed frame memory is hidden from the
 //! program then, so that a use after free is caught inside an arena too.
 
+/// `metered.rs` runs the same tests with budgets on.
+const METERED: bool = false;
+
 mod boundaries;
+mod budgets;
 mod common;
 mod guards;
 mod heap;
 mod leases;
 mod limits;
 mod model;
+mod phases;
 mod pools;
 mod reentry;
 mod shared;
 mod tags;
+mod thread_budgets;
 mod threads;
 
 /// Under AddressSanitizer, a size that it does not support is refused as it is without it, instead of ending the process.

@@ -190,7 +190,7 @@ fn run(allocs: [&SmartAlloc; 2], ops: &[Op]) {
 
 /// Allocators in which the largest operations of one case fit.
 fn roomy() -> SmartAlloc {
-    SmartAlloc::new(framealloc::AllocConfig::minimal().with_max_frame_arena_size(1 << 30))
+    SmartAlloc::new(crate::common::minimal().with_max_frame_arena_size(1 << 30))
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use framealloc::diagnostics;
-use framealloc::{AllocConfig, AllocErrorKind, FrameError, SmartAlloc};
+use framealloc::{AllocErrorKind, FrameError, SmartAlloc};
 
 use crate::common::*;
 
@@ -187,7 +187,7 @@ fn a_worker_works_every_frame_in_the_memory_of_its_first() {
 #[test]
 fn frames_may_race_with_allocation_on_every_thread() {
     // Each box that is kept may hold a chunk of another frame.
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(64 << 20));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(64 << 20));
     let mut frames = alloc.shared_frames().unwrap();
     let stop = AtomicBool::new(false);
     let allocated = AtomicU64::new(0);

@@ -22,7 +22,7 @@ fn scoped_threads_share_a_box() {
             scope.spawn(move || {
                 let part = part * 2500;
                 let sum: u64 = numbers[part..part + 2500].iter().sum();
-                assert_eq!(sum, (part as u64..part as u64 + 2500).sum());
+                assert_eq!(sum, (part as u64..part as u64 + 2500).sum::<u64>());
                 assert_eq!(&**text, "shared");
             });
         }

@@ -18,6 +18,8 @@ pub(super) struct Big {
     pub(super) owner: *mut Chunk,
     /// Used since the arena was last looked over.
     pub(super) used: bool,
+    /// Does not count against the arena's limit.
+    pub(super) promoted: bool,
 }
 
 impl Big {

@@ -14,15 +14,17 @@
 
 mod big;
 mod limits;
+mod metering;
 mod region;
 
 use core::cell::{Cell, RefCell};
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::{Layout, System};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use big::{Big, big_of};
+use metering::{ChunkCharge, METERED};
 use region::Region;
 
 use super::chunk::{self, Chunk, State, payload_start};
@@ -31,9 +33,12 @@ use super::layout::{self, CHUNK, footprint};
 use super::os;
 use super::record::add;
 use super::thread::{Local, NotedTags};
+use crate::budgets::ThreadBudget;
+use crate::phases;
 use crate::stats::ArenaStats;
 
 pub(crate) use limits::{ArenaLimits, Refused};
+pub(crate) use metering::{GuardMeter, cost};
 
 /// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
 const WINDOW: u32 = 64;
@@ -47,15 +52,28 @@ pub(crate) struct Arena {
     /// The chunk that leases are bumped in. While the arena is active its bump state is in the thread's `Local`.
     top: Cell<*mut Chunk>,
     pub(crate) cache: Cell<*mut Chunk>,
+    /// The cache of a metered arena, hidden from guards that open.
+    hidden: Cell<*mut Chunk>,
     retired: Cell<*mut Chunk>,
-    /// Chunks retired in the present frame whose leases have not ended.
+    /// Chunks retired in the present frame whose leases have not ended; and [`METERED`].
     escaping: Cell<usize>,
+    /// A phase was begun since the arena was last rewound.
+    pub(crate) phased: Cell<bool>,
+    /// What leases are charged for, by chunk.
+    charges: RefCell<Unaudited<ChunkCharge>>,
+    meters: RefCell<Unaudited<Box<GuardMeter>>>,
+    /// Whether the domain has budgets.
+    budgeted: bool,
+    /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
+    ledger_version: Cell<u64>,
+    thread_budget: Cell<*const ThreadBudget>,
     /// Whether the thread's own frame is open.
     pub(crate) open: Cell<bool>,
     /// The thread has let go of the arena, of which something is in use: when nothing is any more, another may adopt it.
     ended: Cell<bool>,
     domain: Weak<Domain>,
-    /// The domain's key when this arena was last rewound for it.
+    pub(crate) domain_id: u64,
+    /// The domain's epoch when this arena was last rewound for it.
     pub(crate) joined: Cell<u64>,
     /// Rewinds until the arena is looked over.
     countdown: Cell<u32>,
@@ -79,15 +97,23 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    pub(crate) fn new(limits: ArenaLimits, domain: Weak<Domain>) -> Box<Self> {
+    pub(crate) fn new(limits: ArenaLimits, domain: &Domain) -> Box<Self> {
         Box::new(Self {
             top: Cell::new(null_mut()),
             cache: Cell::new(null_mut()),
+            hidden: Cell::new(null_mut()),
             retired: Cell::new(null_mut()),
             escaping: Cell::new(0),
             open: Cell::new(false),
             ended: Cell::new(false),
-            domain,
+            phased: Cell::new(false),
+            charges: RefCell::new(Unaudited::new_in(System)),
+            meters: RefCell::new(Unaudited::new_in(System)),
+            budgeted: domain.config().has_budgets(),
+            ledger_version: Cell::new(0),
+            thread_budget: Cell::new(null()),
+            domain: domain.weak(),
+            domain_id: domain.id(),
             joined: Cell::new(0),
             countdown: Cell::new(WINDOW),
             calm: Cell::new(0),
@@ -174,8 +200,14 @@ impl Arena {
         self.leave_top(local.ptr.get(), local.take_noted());
         local.jump(0, 0);
         self.count_frame(0);
+        let unended = if self.phased.replace(false) {
+            phases::end_frame(self.domain_id)
+        } else {
+            Vec::new()
+        };
         let mut escaped = Unaudited::new_in(System);
-        if self.escaping.replace(0) != 0 {
+        let escaping = self.escaping.replace(self.escaping.get() & METERED);
+        if escaping & !METERED != 0 {
             let mut next = self.retired.get();
             while !next.is_null() {
                 // SAFETY: retired chunks are mapped and this thread's (I1, I2).
@@ -199,6 +231,9 @@ impl Arena {
         // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
         for (tags, bytes) in escaped {
             domain.report_escape(tags, bytes);
+        }
+        if !unended.is_empty() {
+            phases::report_unended(&unended);
         }
     }
 
@@ -230,10 +265,10 @@ impl Arena {
         unsafe {
             let next = self.retired.get();
             (*top).state.set(State::Retired);
-            (*top).prev.set(null_mut());
+            (*top).set_prev(null_mut());
             (*top).next.set(next);
             if !next.is_null() {
-                (*next).prev.set(top);
+                (*next).set_prev(top);
             }
         }
         self.retired.set(top);
@@ -250,15 +285,17 @@ impl Arena {
     pub(crate) unsafe fn recycle_retired(&self, chunk: *mut Chunk) {
         // SAFETY: the caller's contract; neighbours on the list are mapped.
         unsafe {
-            let (prev, next) = ((*chunk).prev.get(), (*chunk).next.get());
+            let (prev, next) = ((*chunk).prev(), (*chunk).next.get());
             if prev.is_null() {
                 self.retired.set(next);
             } else {
                 (*prev).next.set(next);
             }
             if !next.is_null() {
-                (*next).prev.set(prev);
+                (*next).set_prev(prev);
             }
+            // Where a guard looks for its meter.
+            (*chunk).set_prev(null_mut());
             self.retired_chunks
                 .store(self.retired_chunks.load(Relaxed) - 1, Relaxed);
             if (*chunk).state.replace(State::Plain) == State::Retired {
@@ -286,6 +323,7 @@ impl Arena {
     /// Begins a life on another thread.
     pub(crate) fn begin_life(&self) {
         self.ended.set(false);
+        self.ledger_version.set(0);
         self.frames.store(0, Relaxed);
     }
 
@@ -296,6 +334,9 @@ impl Arena {
     /// Nothing in the chunk is leased, no guard holds it, and it is neither active nor on a list.
     #[inline(always)]
     pub(crate) unsafe fn recycle(&self, chunk: *mut Chunk, used: usize) {
+        if self.is_metered() {
+            self.release_charges(chunk);
+        }
         // SAFETY: the chunk is mapped and this thread's (I2).
         unsafe {
             if (*chunk).is_big {
@@ -311,13 +352,14 @@ impl Arena {
     ///
     /// As for [`recycle`](Self::recycle).
     #[inline(always)]
-    pub(crate) unsafe fn give_back(&self, chunk: *mut Chunk, used: usize) {
+    unsafe fn give_back(&self, chunk: *mut Chunk, used: usize) {
+        let cache = self.free_chunks();
         // SAFETY: the chunk is mapped and this thread's (I2), and nothing in it is in use.
         unsafe {
             os::poison(payload_start(chunk), used);
-            (*chunk).next.set(self.cache.get());
+            (*chunk).next.set(cache.get());
         }
-        self.cache.set(chunk);
+        cache.set(chunk);
     }
 
     #[cold]
@@ -335,11 +377,13 @@ impl Arena {
     /// Guards are not counted, since opening one would pay for it: what is not in the cache is in use.
     fn is_idle(&self) -> bool {
         let mut cached = 0;
-        let mut next = self.cache.get();
-        while !next.is_null() {
-            cached += 1;
-            // SAFETY: cached chunks are mapped and this thread's (I2).
-            next = unsafe { (*next).next.get() };
+        for list in [&self.cache, &self.hidden] {
+            let mut next = list.get();
+            while !next.is_null() {
+                cached += 1;
+                // SAFETY: cached chunks are mapped and this thread's (I2).
+                next = unsafe { (*next).next.get() };
+            }
         }
         cached == self.carved.get() && self.bigs.borrow().iter().all(Big::is_free)
     }
@@ -349,6 +393,7 @@ impl Arena {
         let limits = &self.limits;
         let peak = self.carved.replace(0);
         self.cache.set(null_mut());
+        self.hidden.set(null_mut());
         let mut regions = self.regions.borrow_mut();
         let mut bigs = self.bigs.borrow_mut();
         for big in bigs.iter_mut() {
@@ -450,7 +495,7 @@ impl Arena {
     }
 
     fn take_cached(&self, layout: Layout) -> Option<*mut Chunk> {
-        let mut link = &self.cache;
+        let mut link = self.free_chunks();
         while !link.get().is_null() {
             let chunk = link.get();
             // SAFETY: cached chunks are mapped and this thread's (I2).
@@ -464,14 +509,15 @@ impl Arena {
         None
     }
 
-    /// A big chunk for one block: the chunk, and the block's address.
+    /// A big chunk for one block: the chunk, and the block's address. One that is `promoted` lies outside the arena's limit.
     #[cold]
     #[inline(never)]
-    pub(crate) fn take_big(&self, layout: Layout) -> Result<(*mut Chunk, usize), Refused> {
+    fn take_big(&self, layout: Layout, promoted: bool) -> Result<(*mut Chunk, usize), Refused> {
         let mut bigs = self.bigs.borrow_mut();
         let size = footprint(layout.size());
         let fits = |big: &Big| {
-            big.is_free()
+            big.promoted == promoted
+                && big.is_free()
                 && big.block().is_multiple_of(layout.align())
                 && layout::header_is_adjacent(big.offset)
                     == layout::header_is_adjacent(layout.align())
@@ -484,7 +530,7 @@ impl Arena {
             return Ok((big.header(), big.block()));
         }
         let room = self.room(&mut bigs, size);
-        if size > room {
+        if size > room && !promoted {
             return Err(Refused::limit(room));
         }
         let (mapping, offset) = layout::big_chunk(layout).ok_or(Refused::limit(room))?;
@@ -499,6 +545,7 @@ impl Arena {
             free: false,
             owner: null_mut(),
             used: true,
+            promoted,
         };
         let (chunk, block) = (big.header(), big.block());
         // SAFETY: the header's place is in the mapping, before the block, and aligned: see `layout::big_chunk`.
@@ -513,8 +560,9 @@ impl Arena {
         &self,
         layout: Layout,
         first: *mut Chunk,
+        promoted: bool,
     ) -> Result<usize, Refused> {
-        let (chunk, block) = self.take_big(layout)?;
+        let (chunk, block) = self.take_big(layout, promoted)?;
         let mut bigs = self.bigs.borrow_mut();
         big_of(&mut bigs, chunk).owner = first;
         // SAFETY: the chunk is ours and on no list; the guard's first chunk is its own (I3).
@@ -561,7 +609,8 @@ impl Arena {
     fn room(&self, bigs: &mut Unaudited<Big>, wanted: usize) -> usize {
         let chunks = self.carved.get() * self.limits.payload;
         let room = |bigs: &[Big]| {
-            let held = chunks + bigs.iter().map(Big::capacity).sum::<usize>();
+            let limited = bigs.iter().filter(|big| !big.promoted);
+            let held = chunks + limited.map(Big::capacity).sum::<usize>();
             self.limits.limit.saturating_sub(held)
         };
         let now = room(bigs);
@@ -588,7 +637,7 @@ impl Arena {
     #[inline(never)]
     pub(crate) fn lease_slowly(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
         if self.is_big(layout) {
-            return self.lease_big(local, layout);
+            return self.lease_big(local, layout, false);
         }
         let top = self.top.get();
         if !top.is_null() && self.top_is_free(top, local) {
@@ -601,6 +650,9 @@ impl Arena {
                 (*top).balance.set(0);
             }
             self.left_bytes.set(self.left_bytes.get() + used);
+            if self.is_metered() {
+                self.release_charges(top);
+            }
             // SAFETY: the active chunk is mapped and this thread's.
             local.jump(start, unsafe { (*top).limit.get() });
             if let Some(block) = bump_first(local, layout) {
@@ -620,8 +672,8 @@ impl Arena {
     }
 
     /// Leases a block with a chunk of its own: retired from the start, so that its one lease recycles it.
-    fn lease_big(&self, local: &Local, layout: Layout) -> Result<usize, Refused> {
-        let (chunk, block) = self.take_big(layout)?;
+    fn lease_big(&self, local: &Local, layout: Layout, promoted: bool) -> Result<usize, Refused> {
+        let (chunk, block) = self.take_big(layout, promoted)?;
         let size = footprint(layout.size());
         // SAFETY: the chunk is ours and on no list.
         unsafe {
@@ -637,6 +689,16 @@ impl Arena {
     /// Whether a block of `layout` gets a chunk of its own.
     pub(crate) fn is_big(&self, layout: Layout) -> bool {
         layout::is_big(layout, self.limits.payload)
+    }
+
+    /// Bytes of blocks that a standard chunk holds.
+    pub(crate) fn payload(&self) -> usize {
+        self.limits.payload
+    }
+
+    /// The domain, for someone who has a guard or a lease of it.
+    pub(crate) fn domain(&self) -> Arc<Domain> {
+        self.domain.upgrade().expect("a guard borrows its domain")
     }
 
     fn top_is_free(&self, top: *mut Chunk, local: &Local) -> bool {

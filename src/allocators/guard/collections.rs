@@ -7,6 +7,7 @@ use core::ptr::{self, NonNull};
 use allocator_api2::alloc::{AllocError as ApiError, Allocator};
 
 use super::{Frame, exhausted};
+use crate::allocators::arena::GuardMeter;
 use crate::allocators::layout::footprint;
 use crate::allocators::os;
 use crate::error::AllocError;
@@ -108,12 +109,13 @@ impl Frame<'_> {
         // The block allocated last goes back, so that vectors which come and go use the same memory; and one with a big
         // chunk of its own, so that a vector which grows does not keep all its former selves.
         if start + bytes == self.ptr.get() {
-            self.ptr.set(start);
+            self.move_back(start);
             self.count(bytes);
             os::conceal(start, bytes);
         } else if self.arena.is_big(layout) {
             // SAFETY: the block is this guard's, and the caller gives it up.
             unsafe { self.arena.take_back_big(start, self.first) };
+            self.refund(bytes);
         }
     }
 
@@ -125,15 +127,68 @@ impl Frame<'_> {
     #[inline(always)]
     pub(super) unsafe fn resize_last(&self, block: NonNull<u8>, old: usize, new: usize) -> bool {
         let start = block.as_ptr() as usize;
-        if start + footprint(old) != self.ptr.get() || footprint(new) > self.limit.get() - start {
+        if start + footprint(old) != self.ptr.get() {
             return false;
         }
-        self.ptr.set(start + footprint(new));
-        os::reveal(start, new);
-        if new < old {
-            os::conceal(start + new, footprint(old) - new);
+        if footprint(new) > self.limit.get() - start {
+            return self.ptr.get() == self.limit.get() && self.grow_full(start, old, new);
         }
+        if new < old {
+            self.move_back(start + footprint(new));
+            os::conceal(start + new, footprint(old) - new);
+        } else {
+            self.ptr.set(start + footprint(new));
+        }
+        os::reveal(start, new);
         true
+    }
+
+    /// Moves the end of the last block of a guard whose pointer is at its limit: it is full, or hooded and has room after all.
+    #[cold]
+    #[inline(never)]
+    fn grow_full(&self, start: usize, old: usize, new: usize) -> bool {
+        let end = start + footprint(new);
+        // SAFETY: the guard is open, and its chunks are mapped.
+        let (meter, limit) = unsafe { (GuardMeter::of(self.first), (*self.top.get()).limit.get()) };
+        let Some(meter) = meter else {
+            return false;
+        };
+        let more = footprint(new) - footprint(old);
+        if end > limit || !meter.admit_more(self.arena, more) {
+            return false;
+        }
+        self.ptr.set(end);
+        self.limit.set(end);
+        os::reveal(start, new);
+        true
+    }
+
+    /// Moves the pointer back: what lies behind `ptr` is free.
+    #[inline(always)]
+    fn move_back(&self, ptr: usize) {
+        let before = self.ptr.replace(ptr);
+        if before == self.limit.get() {
+            self.move_back_full(before);
+        }
+    }
+
+    /// The pointer was at the limit: the guard was full, or is hooded and has to stay so.
+    #[cold]
+    #[inline(never)]
+    fn move_back_full(&self, before: usize) {
+        // SAFETY: the guard is open.
+        if unsafe { GuardMeter::of(self.first) }.is_some() {
+            self.limit.set(self.ptr.get());
+            self.refund(before - self.ptr.get());
+        }
+    }
+
+    /// Gives budgets back what a freed block was charged.
+    fn refund(&self, bytes: usize) {
+        // SAFETY: the guard is open.
+        if let Some(meter) = unsafe { GuardMeter::of(self.first) } {
+            meter.give_back(bytes);
+        }
     }
 
     /// # Safety

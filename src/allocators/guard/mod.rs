@@ -32,13 +32,14 @@ use core::marker::PhantomData;
 use core::mem::{self, MaybeUninit};
 use core::ptr::NonNull;
 
-use crate::allocators::arena::{Arena, Refused};
+use crate::allocators::arena::{Arena, GuardMeter, Refused, cost};
 use crate::allocators::chunk::{self, Chunk, payload_start};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
 use crate::allocators::os;
 use crate::allocators::record::{TagCounters, add};
 use crate::allocators::thread::local;
+use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
 
@@ -97,20 +98,22 @@ impl Domain {
             } else {
                 self.resolve(local)
             };
-            (arena, local.counters())
+            // As a pointer: the value of a thread-local is checked for null where its type has no use for null.
+            (arena, local.counters.get())
         });
-        // SAFETY: this thread's arena in this domain, which is borrowed for as long as the guard lives.
-        let arena = unsafe { &*arena };
+        // SAFETY: this thread's arena in this domain, which is borrowed for as long as the guard lives; counters are never
+        // freed.
+        let (arena, counters) = unsafe { (&*arena, &*counters) };
         let cached = arena.cache.get();
-        let chunk = if cached.is_null() {
-            first_chunk(arena)?
+        let (chunk, limit) = if cached.is_null() {
+            first_chunk(self, arena)?
         } else {
             // SAFETY: cached chunks are mapped and this thread's (I2).
-            arena.cache.set(unsafe { (*cached).next.get() });
-            cached
+            unsafe {
+                arena.cache.set((*cached).next.get());
+                (cached, (*cached).limit.get())
+            }
         };
-        // SAFETY: as above.
-        let limit = unsafe { (*chunk).limit.get() };
         Ok(Frame {
             ptr: Cell::new(payload_start(chunk)),
             limit: Cell::new(limit),
@@ -125,10 +128,16 @@ impl Domain {
 
 #[cold]
 #[inline(never)]
-fn first_chunk(arena: &Arena) -> Result<*mut Chunk, AllocError> {
-    arena
+fn first_chunk(domain: &Domain, arena: &Arena) -> Result<(*mut Chunk, usize), AllocError> {
+    let chunk = arena
         .take(Layout::new::<()>())
-        .map_err(|refused| refusal(refused, Layout::new::<()>()))
+        .map_err(|refused| refusal(refused, Layout::new::<()>()))?;
+    if arena.is_metered() {
+        local(|local| arena.meter_guard(chunk, local, domain));
+        return Ok((chunk, payload_start(chunk)));
+    }
+    // SAFETY: just taken, so it is mapped and this thread's (I2).
+    Ok((chunk, unsafe { (*chunk).limit.get() }))
 }
 
 fn refusal(refused: Refused, layout: Layout) -> AllocError {
@@ -172,18 +181,47 @@ fn next_chunk(
     limit: usize,
     layout: Layout,
 ) -> Result<Next, AllocError> {
-    if arena.is_big(layout) {
-        let block = arena
-            .take_big_for_guard(layout, first)
-            .map_err(|refused| refusal(refused, layout))?;
-        return Ok(Next {
-            block,
-            ptr,
-            limit,
-            top,
-            left: footprint(layout.size()),
-        });
+    // SAFETY: the guard is open.
+    if ptr == limit
+        && let Some(meter) = unsafe { GuardMeter::of(first) }
+    {
+        return next_metered(arena, meter, first, top, ptr, layout);
     }
+    if arena.is_big(layout) {
+        return big_block(arena, first, top, ptr, limit, layout, false);
+    }
+    another_chunk(arena, top, ptr, layout)
+}
+
+/// A block with a chunk of its own.
+fn big_block(
+    arena: &Arena,
+    first: *mut Chunk,
+    top: *mut Chunk,
+    ptr: usize,
+    limit: usize,
+    layout: Layout,
+    promoted: bool,
+) -> Result<Next, AllocError> {
+    let block = arena
+        .take_big_for_guard(layout, first, promoted)
+        .map_err(|refused| refusal(refused, layout))?;
+    Ok(Next {
+        block,
+        ptr,
+        limit,
+        top,
+        left: footprint(layout.size()),
+    })
+}
+
+/// A block in another chunk, which becomes the top one.
+fn another_chunk(
+    arena: &Arena,
+    top: *mut Chunk,
+    ptr: usize,
+    layout: Layout,
+) -> Result<Next, AllocError> {
     let chunk = arena
         .take(layout)
         .map_err(|refused| refusal(refused, layout))?;
@@ -204,6 +242,57 @@ fn next_chunk(
         top: chunk,
         left: used,
     })
+}
+
+/// Finds room for a block of a guard whose allocations are counted: each comes here, and the guard stays hooded.
+fn next_metered(
+    arena: &Arena,
+    meter: &GuardMeter,
+    first: *mut Chunk,
+    top: *mut Chunk,
+    ptr: usize,
+    layout: Layout,
+) -> Result<Next, AllocError> {
+    let domain = arena.domain();
+    // SAFETY: the guard's chunks are mapped, and its alone (I3).
+    let limit = unsafe { (*top).limit.get() };
+    let bytes = cost(ptr, limit, layout, arena.payload());
+    let (charge, admission) = meter.admit(domain.ledger(), layout, bytes)?;
+    let next = if admission == Admission::Promoted || arena.is_big(layout) {
+        let promoted = admission == Admission::Promoted;
+        big_block(arena, first, top, ptr, ptr, layout, promoted)
+    } else if let Some((block, end)) = layout::bump(ptr, limit, layout) {
+        Ok(Next {
+            block,
+            ptr: end,
+            limit: end,
+            top,
+            left: 0,
+        })
+    } else {
+        another_chunk(arena, top, ptr, layout)
+    };
+    match next {
+        Ok(mut next) => {
+            next.limit = next.ptr;
+            local(|local| meter.keep(charge, local, layout));
+            Ok(next)
+        }
+        Err(error) => {
+            charge.release();
+            Err(error)
+        }
+    }
+}
+
+/// A guard closes whose pointer equals its limit: it is full, or its allocations were counted.
+#[cold]
+#[inline(never)]
+fn close_full(first: *mut Chunk) {
+    // SAFETY: the guard is open until its caller returns.
+    if let Some(meter) = unsafe { GuardMeter::of(first) } {
+        meter.close(first);
+    }
 }
 
 #[cold]
@@ -415,8 +504,11 @@ impl Drop for Frame<'_> {
                 os::poison(chunk::first_block(chunk), used)
             });
         }
-        let top = self.top.get();
-        let used = self.ptr.get() - payload_start(top);
+        let (top, ptr) = (self.top.get(), self.ptr.get());
+        if ptr == self.limit.get() {
+            close_full(self.first);
+        }
+        let used = ptr - payload_start(top);
         // SAFETY: the guard's chunks are mapped and this thread's (I2, I3), and every reference into them is dead.
         unsafe { (*self.first).next.set(self.arena.cache.get()) };
         self.arena.cache.set(top);

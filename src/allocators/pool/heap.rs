@@ -10,9 +10,10 @@
 //! +----------------------------+
 //! ```
 //!
-//! **Tags.** Who a block is charged to is not known on the fast paths, which would pay for it. Where a program wants to know,
-//! its threads run without fast paths: `Local::pool` stays an empty pool, so that every call misses and comes to the slow
-//! one, which keeps the tag of each block in a table beside its page.
+//! **Charges.** Who a block is charged to is not known on the fast paths, which would pay for it. An allocator that wants to
+//! know pops from the second half of `free`, which is always empty, so that every call misses and comes to the slow path. That
+//! serves it from a second heap of the record: each page of it has a table of its blocks' charges, and since it is never
+//! `Local::pool`, its blocks come back by the slow path too, whoever frees them.
 //!
 //! A block freed by its owner goes to the front of its class's list, whatever its page: one list a class and no lists of
 //! pages is what makes churn cheap. A block of another thread's page joins the batch for that owner; a full batch is handed
@@ -21,8 +22,7 @@
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release,
+    AtomicPtr, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::alloc::Layout;
 
@@ -30,8 +30,11 @@ use super::batch::{self, Batch};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::remote::{Block, RemoteList};
 use crate::allocators::os;
-use crate::allocators::record::{LIMBO, add};
+use crate::allocators::payer::{Charge, Payer};
+use crate::allocators::record::{LIMBO, Record, add};
 use crate::allocators::thread::{Local, local};
+use crate::diagnostics;
+use crate::error::{AllocError, AllocErrorKind};
 use crate::sync::Mutex;
 
 /// A list is refilled with at most so many bytes of fresh blocks.
@@ -45,25 +48,19 @@ const SEGMENT: usize = 2 << 20;
 struct Page {
     owner: *const PoolHeap,
     class: usize,
-    /// The tags of its blocks, by index; null until one is charged to a tag.
-    tags: AtomicPtr<AtomicU32>,
+    /// The charges of its blocks, by index; null in a page whose blocks are not charged.
+    charges: AtomicPtr<AtomicUsize>,
 }
 
-/// In a page's table: the block is charged to nobody.
-const UNCHARGED: u32 = u32::MAX;
+/// Which lists an allocator takes blocks from: an offset into [`PoolHeap::free`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lists(usize);
 
-/// Whether blocks are charged to tags. Once on, it stays on: blocks that are charged have to be found when they are freed.
-static CHARGING: AtomicBool = AtomicBool::new(false);
-
-/// Charges pool blocks to tags from now on: on this thread at once, on others when they next need fresh blocks.
-pub(crate) fn charge_tags() {
-    CHARGING.store(true, Relaxed);
-    local(Local::choose_pool);
-}
-
-/// Whether blocks are charged to tags.
-pub(crate) fn charges_tags() -> bool {
-    CHARGING.load(Relaxed)
+impl Lists {
+    /// Those of free blocks.
+    pub(crate) const FREE: Self = Self(0);
+    /// Those that are always empty, for allocators whose blocks are charged.
+    pub(crate) const EMPTY: Self = Self(CLASSES);
 }
 
 /// The page of a pooled block.
@@ -72,27 +69,33 @@ fn page_of(block: *mut Block) -> *mut Page {
     (block as usize & !(PAGE - 1)) as *mut Page
 }
 
-/// The entry for `block` in its page's table of tags.
+/// The entry for `block` in its page's table of charges. `None` if the page has no table, and there is no memory for one.
 ///
 /// # Safety
 ///
-/// `block` is a pooled block of `class`.
-unsafe fn tag_entry(block: *mut Block, class: usize, make: bool) -> Option<&'static AtomicU32> {
+/// `block` is a pooled block of `class`, and of a page of this thread if a table is to be made.
+unsafe fn charge_entry(
+    block: *mut Block,
+    class: usize,
+    make: bool,
+) -> Option<&'static AtomicUsize> {
     let page = page_of(block);
     // SAFETY: pages are never freed, nor are their tables (I5).
     unsafe {
-        let mut table = (*page).tags.load(Acquire);
+        let mut table = (*page).charges.load(Acquire);
         if table.is_null() {
             if !make {
                 return None;
             }
-            let layout = Layout::array::<AtomicU32>(blocks_per_page(class)).ok()?;
+            let layout = Layout::array::<AtomicUsize>(blocks_per_page(class)).ok()?;
             // Only the page's owner makes it, so nobody is raced.
-            table = os::map(layout)?.cast::<AtomicU32>().as_ptr();
+            table = os::map(layout)?.cast::<AtomicUsize>().as_ptr();
             for index in 0..blocks_per_page(class) {
-                table.add(index).write(AtomicU32::new(UNCHARGED));
+                table
+                    .add(index)
+                    .write(AtomicUsize::new(Charge::NOBODY.to_word()));
             }
-            (*page).tags.store(table, Release);
+            (*page).charges.store(table, Release);
         }
         let index = (block as usize - page as usize - first_block(class)) / class_size(class);
         Some(&*table.add(index))
@@ -101,7 +104,8 @@ unsafe fn tag_entry(block: *mut Block, class: usize, make: bool) -> Option<&'sta
 
 #[repr(C, align(128))]
 pub(crate) struct PoolHeap {
-    free: [Cell<*mut Block>; CLASSES],
+    /// By class; the second half is always empty (see [`Lists`]).
+    free: [Cell<*mut Block>; 2 * CLASSES],
     /// The uncarved rest of the newest page of each class: start and end.
     fresh: [Cell<(usize, usize)>; CLASSES],
     batch: Batch,
@@ -124,7 +128,7 @@ unsafe impl Sync for PoolHeap {}
 impl PoolHeap {
     pub(crate) const fn new() -> Self {
         Self {
-            free: [const { Cell::new(null_mut()) }; CLASSES],
+            free: [const { Cell::new(null_mut()) }; 2 * CLASSES],
             fresh: [const { Cell::new((0, 0)) }; CLASSES],
             batch: Batch::new(),
             returned: Cell::new(null_mut()),
@@ -160,7 +164,7 @@ impl PoolHeap {
                     self.put(block, (*page_of(block)).class);
                 });
             }
-            if let Some(block) = self.pop(class) {
+            if let Some(block) = self.pop(Lists::FREE, class) {
                 return block;
             }
         }
@@ -176,7 +180,7 @@ impl PoolHeap {
                 page.write(Page {
                     owner: self,
                     class,
-                    tags: AtomicPtr::new(null_mut()),
+                    charges: AtomicPtr::new(null_mut()),
                 });
             }
             add(&self.pages, 1);
@@ -192,7 +196,8 @@ impl PoolHeap {
             // SAFETY: a fresh block of our page.
             unsafe { self.put(block, class) };
         }
-        self.pop(class).expect("at least one block was added")
+        self.pop(Lists::FREE, class)
+            .expect("at least one block was added")
     }
 
     /// The root of a batch that another thread has handed over.
@@ -221,8 +226,9 @@ impl PoolHeap {
     }
 
     #[inline(always)]
-    fn pop(&self, class: usize) -> Option<*mut Block> {
-        let list = &self.free[class];
+    fn pop(&self, lists: Lists, class: usize) -> Option<*mut Block> {
+        // SAFETY: a class is less than `CLASSES`, and the lists' offset is zero or that.
+        let list = unsafe { self.free.get_unchecked(lists.0 + class) };
         let block = list.get();
         if block.is_null() {
             return None;
@@ -249,55 +255,91 @@ impl PoolHeap {
     }
 }
 
-/// A block of `class`, not initialised. `None` if the system has no more memory.
+/// A block of `class` for `layout`, not initialised.
+///
+/// User code may run before the block is taken: what budgets have to say.
 #[inline(always)]
-pub(crate) fn allocate(class: usize) -> Option<NonNull<u8>> {
+pub(crate) fn allocate(
+    class: usize,
+    layout: Layout,
+    lists: Lists,
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
     local(|local| {
         // SAFETY: heaps are never freed (I5), and this one is the calling thread's.
         let heap = unsafe { &*local.pool.get() };
-        match heap.pop(class) {
-            Some(block) => {
-                add(&heap.allocs[class], 1);
-                os::reveal(block as usize, class_size(class));
-                NonNull::new(block.cast())
-            }
-            None => allocate_slowly(local, class),
+        if let Some(block) = heap.pop(lists, class) {
+            add(&heap.allocs[class], 1);
+            os::reveal(block as usize, class_size(class));
+            // SAFETY: blocks are not null.
+            return Ok(unsafe { NonNull::new_unchecked(block.cast()) });
         }
+        allocate_slowly(local, class, layout, lists, payer)
     })
 }
 
 #[cold]
 #[inline(never)]
-fn allocate_slowly(local: &Local, class: usize) -> Option<NonNull<u8>> {
-    let block = match local.record() {
-        Some(record) => {
-            local.choose_pool();
-            let heap = &record.pool;
-            let block = heap.pop(class).unwrap_or_else(|| heap.refill(class));
-            if !block.is_null() {
-                add(&heap.allocs[class], 1);
-                if CHARGING.load(Relaxed) {
-                    // SAFETY: a block of this class, of a page of this thread.
-                    if let Some(entry) = unsafe { tag_entry(block, class, true) } {
-                        entry.store(local.tag.get(), Relaxed);
-                        local.counters().pool.allocated(class_size(class));
-                    }
-                }
-            }
-            block
-        }
-        None => {
-            let _limbo = LIMBO_LOCK.lock();
-            let heap = &LIMBO.pool;
-            let block = heap.pop(class).unwrap_or_else(|| heap.refill(class));
-            if !block.is_null() {
-                heap.allocs[class].fetch_add(1, Relaxed);
-            }
-            block
-        }
+fn allocate_slowly(
+    local: &Local,
+    class: usize,
+    layout: Layout,
+    lists: Lists,
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
+    let size = class_size(class);
+    let charge = if lists == Lists::EMPTY {
+        payer.admit(layout, size)?
+    } else {
+        Charge::NOBODY
     };
-    os::reveal(block as usize, class_size(class));
-    NonNull::new(block.cast())
+    let Some(block) = take_block(local, class, charge) else {
+        charge.release(size);
+        return Err(diagnostics::refused(AllocError::new(
+            AllocErrorKind::OutOfMemory,
+            layout,
+            0,
+        )));
+    };
+    os::reveal(block.as_ptr() as usize, size);
+    payer.count_for_phase(size);
+    Ok(block)
+}
+
+/// A block from the calling thread's heaps, or from limbo's.
+fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>> {
+    let record = local.record();
+    let limbo = record.is_none().then(|| LIMBO_LOCK.lock());
+    let pools = record.unwrap_or(&LIMBO);
+    let heap = if charge == Charge::NOBODY {
+        &pools.pool
+    } else {
+        &pools.charged
+    };
+    let block = match heap.pop(Lists::FREE, class) {
+        Some(block) => block,
+        None => heap.refill(class),
+    };
+    let taken = NonNull::new(block.cast::<u8>())?;
+    if let Some(tag) = charge.charged_tag() {
+        // SAFETY: a block of this class, of a page of this heap.
+        let Some(entry) = (unsafe { charge_entry(block, class, true) }) else {
+            // SAFETY: just taken.
+            unsafe { heap.put(block, class) };
+            return None;
+        };
+        entry.store(charge.to_word(), Relaxed);
+        let counters = pools.counters(tag.index());
+        match limbo {
+            None => counters.pool.allocated(class_size(class)),
+            Some(_) => counters.pool.allocated_shared(class_size(class)),
+        }
+    }
+    match limbo {
+        None => add(&heap.allocs[class], 1),
+        Some(_) => drop(heap.allocs[class].fetch_add(1, Relaxed)),
+    }
+    Some(taken)
 }
 
 /// Frees a block.
@@ -330,36 +372,56 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 #[inline(never)]
 unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     // SAFETY: as in `free`.
-    let (owner, charged) = unsafe { ((*page_of(block)).owner, tag_entry(block, class, false)) };
+    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
     let record = local.record();
-    if let Some(entry) = charged {
-        let tag = entry.load(Relaxed);
-        if tag != UNCHARGED {
-            entry.store(UNCHARGED, Relaxed);
+    let mut charge = Charge::NOBODY;
+    if let Some(entry) = entry {
+        // SAFETY: entries hold charges.
+        charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
+        entry.store(Charge::NOBODY.to_word(), Relaxed);
+        if let Some(tag) = charge.charged_tag() {
+            let counters = record.unwrap_or(&LIMBO).counters(tag.index());
             match record {
-                Some(record) => record.counters(tag).pool.freed(class_size(class)),
-                None => LIMBO.counters(tag).pool.freed_shared(class_size(class)),
+                Some(_) => counters.pool.freed(class_size(class)),
+                None => counters.pool.freed_shared(class_size(class)),
             }
         }
     }
-    let Some(record) = record else {
-        LIMBO.pool.frees[class].fetch_add(1, Relaxed);
-        // SAFETY: the block is ours to give.
-        unsafe {
-            batch::bind_one(block);
-            (*owner).remote.0.push_chain(block, block);
+    match record {
+        Some(record) => {
+            add(&record.pool.frees[class], 1);
+            // SAFETY: the block is ours to give.
+            unsafe { give_back(record, block, owner, class) };
         }
-        return;
-    };
-    let heap = &record.pool;
-    add(&heap.frees[class], 1);
-    if core::ptr::eq(owner, heap) {
-        // Blocks are charged to tags; or the first thing this thread does with its record is to free a block that an
-        // adopted predecessor handed out.
-        // SAFETY: the page is this heap's.
-        unsafe { heap.put(block, class) };
-        return;
+        None => {
+            LIMBO.pool.frees[class].fetch_add(1, Relaxed);
+            // SAFETY: the block is ours to give; heaps are never freed (I5).
+            unsafe {
+                batch::bind_one(block);
+                (*owner).remote.0.push_chain(block, block);
+            }
+        }
     }
+    // Last: whoever gets the budget finds the block free.
+    charge.release(class_size(class));
+}
+
+/// Puts a block back where it belongs: on a list of this thread's, or into the batch for its owner.
+///
+/// # Safety
+///
+/// The block is free, of `class` and of a page of `owner`, and the caller's to give.
+unsafe fn give_back(record: &Record, block: *mut Block, owner: *const PoolHeap, class: usize) {
+    for heap in [&record.charged, &record.pool] {
+        if core::ptr::eq(owner, heap) {
+            // A charged block; or the first thing this thread does with its record is to free a block that an adopted
+            // predecessor handed out.
+            // SAFETY: the page is this heap's.
+            unsafe { heap.put(block, class) };
+            return;
+        }
+    }
+    let heap = &record.pool;
     if !heap.batch.add(block, owner) {
         heap.flush();
         heap.batch.add(block, owner);

@@ -42,10 +42,10 @@ use super::boxes::{fillable, forward_to_value, sendable_box};
 use super::heap as large;
 use super::payer::Payer;
 use super::record::for_each_record;
-use crate::diagnostics;
-use crate::error::{AllocError, AllocErrorKind};
+use crate::error::AllocError;
 use crate::stats::AllocStats;
 use class::class_of;
+pub(crate) use heap::Lists;
 
 impl remote::RemoteList {
     const fn new() -> Self {
@@ -73,16 +73,18 @@ pub struct PoolBox<T> {
     _owned: PhantomData<T>,
 }
 
+/// Where pool boxes are made: which lists, and who pays.
+pub(crate) type Source<'a> = (Lists, &'a Payer);
+
 impl<T> PoolBox<T> {
     #[inline(always)]
-    fn take_block() -> Result<NonNull<T>, AllocError> {
-        match const { class_of(Layout::new::<T>()) } {
-            Some(class) => match heap::allocate(class) {
-                Some(block) => Ok(block.cast()),
-                None => Err(out_of_memory(Layout::new::<T>())),
-            },
-            None => Ok(large::allocate(Layout::new::<T>(), &Payer)?.cast()),
-        }
+    fn take_block((lists, payer): Source<'_>) -> Result<NonNull<T>, AllocError> {
+        let layout = Layout::new::<T>();
+        let block = match const { class_of(Layout::new::<T>()) } {
+            Some(class) => heap::allocate(class, layout, lists, payer),
+            None => large::allocate(layout, payer),
+        };
+        Ok(block?.cast())
     }
 
     /// # Safety
@@ -100,29 +102,25 @@ impl<T> PoolBox<T> {
     }
 }
 
-sendable_box!(PoolBox);
-
-#[cold]
-#[inline(never)]
-fn out_of_memory(layout: Layout) -> AllocError {
-    diagnostics::refused(AllocError::new(AllocErrorKind::OutOfMemory, layout, 0))
-}
+sendable_box!(PoolBox, Source<'_>);
 
 /// The pools' part of the totals, over all threads.
 pub(crate) fn stats() -> AllocStats {
     let mut stats = AllocStats::default();
     let mut live = 0u64;
     for_each_record(|record| {
-        stats.pool_reserved += record.pool.page_bytes() as usize;
-        for class in 0..class::CLASSES {
-            let (allocs, frees) = record.pool.traffic(class);
-            stats.allocation_count += allocs;
-            stats.deallocation_count += frees;
-            live = live.wrapping_add(
-                allocs
-                    .wrapping_sub(frees)
-                    .wrapping_mul(class::class_size(class) as u64),
-            );
+        for heap in [&record.pool, &record.charged] {
+            stats.pool_reserved += heap.page_bytes() as usize;
+            for class in 0..class::CLASSES {
+                let (allocs, frees) = heap.traffic(class);
+                stats.allocation_count += allocs;
+                stats.deallocation_count += frees;
+                live = live.wrapping_add(
+                    allocs
+                        .wrapping_sub(frees)
+                        .wrapping_mul(class::class_size(class) as u64),
+                );
+            }
         }
     });
     stats.pool_allocated = live as usize;

@@ -1,0 +1,42 @@
+//! Budgets: how much memory an allocator, a tag or a thread may use.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `policy.rs` | the words: what happens to what exceeds a budget, and what is told of it |
+//! | `node.rs` | one budget: a counter with limits |
+//! | `account.rs` | the budgets that hold a tag; what a block remembers |
+//! | `ledger.rs` | the budgets of one allocator, and the way in |
+//! | `manager.rs` | their front |
+//! | `threads.rs` | the budgets of threads |
+//!
+//! Only what has a budget pays for it: an allocator without budgets never comes here. One that has any takes the slow path of
+//! every allocation ([metering](crate::allocators)), and a tag without limits stops there at a look into a cache.
+
+mod account;
+mod ledger;
+mod manager;
+mod node;
+mod policy;
+mod threads;
+
+pub use manager::{BudgetCharge, BudgetManager, TagBudget};
+pub use policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus};
+pub use threads::{ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats};
+
+pub(crate) use account::Account;
+pub(crate) use ledger::{Admission, Ledger, Memory};
+pub(crate) use threads::ThreadBudget;
+
+use crate::smart_alloc::SmartAlloc;
+
+impl SmartAlloc {
+    /// The budgets of this allocator, if it was made with any: see
+    /// [`AllocConfig::with_budgets`](crate::AllocConfig::with_budgets).
+    pub fn budgets(&self) -> Option<&BudgetManager> {
+        self.config().has_budgets().then(|| {
+            self.parts()
+                .budgets
+                .get_or_init(|| BudgetManager::of(self.domain().ledger().clone()))
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! One budget: a counter with limits, shared by all threads.
+//!
+//! Invariants: `usage` never exceeds `hard` through a charge that was not forced, not even for a moment; what is charged is
+//! released exactly once; the last thing that a release touches is `usage`.
+
+use core::sync::atomic::{
+    AtomicU8, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use std::thread::ThreadId;
+
+use super::policy::{BudgetEvent, BudgetExceededPolicy, BudgetStatus};
+use crate::error::AllocErrorKind;
+use crate::sync::Mutex;
+use crate::tags::TagId;
+
+/// What a budget limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Global,
+    Tag(TagId),
+    /// Pool and heap memory of a thread.
+    Thread(ThreadId),
+}
+
+pub(super) struct Node {
+    scope: Mutex<Scope>,
+    soft: AtomicUsize,
+    hard: AtomicUsize,
+    policy: AtomicU8,
+    peak: AtomicUsize,
+    /// The peak that was last sent as an event.
+    announced: AtomicUsize,
+    pub(super) allocs: AtomicU64,
+    pub(super) frees: AtomicU64,
+    pub(super) exceeded: AtomicU64,
+    usage: AtomicUsize,
+}
+
+/// A charge that would exceed the hard limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exceeded {
+    pub(super) usage: usize,
+    pub(super) limit: usize,
+}
+
+const POLICIES: [BudgetExceededPolicy; 5] = [
+    BudgetExceededPolicy::Fail,
+    BudgetExceededPolicy::Warn,
+    BudgetExceededPolicy::Allow,
+    BudgetExceededPolicy::Promote,
+    BudgetExceededPolicy::Custom,
+];
+
+impl Node {
+    pub(super) fn new(scope: Scope) -> Self {
+        Self {
+            scope: Mutex::new(scope),
+            soft: AtomicUsize::new(usize::MAX),
+            hard: AtomicUsize::new(usize::MAX),
+            policy: AtomicU8::new(BudgetExceededPolicy::Fail as u8),
+            peak: AtomicUsize::new(0),
+            announced: AtomicUsize::new(0),
+            allocs: AtomicU64::new(0),
+            frees: AtomicU64::new(0),
+            exceeded: AtomicU64::new(0),
+            usage: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes it a new budget. Nothing is charged to it.
+    pub(super) fn start_over(&self, scope: Scope) {
+        *self.scope.lock() = scope;
+        self.set(usize::MAX, usize::MAX, BudgetExceededPolicy::Fail);
+        self.reset_counts();
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        *self.scope.lock()
+    }
+
+    pub(super) fn set(&self, soft: usize, hard: usize, policy: BudgetExceededPolicy) {
+        self.soft.store(soft, Relaxed);
+        self.policy.store(policy as u8, Relaxed);
+        self.hard.store(hard, Relaxed);
+    }
+
+    pub(super) fn soft(&self) -> usize {
+        self.soft.load(Relaxed)
+    }
+
+    pub(super) fn hard(&self) -> usize {
+        self.hard.load(Relaxed)
+    }
+
+    pub(super) fn policy(&self) -> BudgetExceededPolicy {
+        POLICIES[usize::from(self.policy.load(Relaxed))]
+    }
+
+    /// Bytes charged. Orders what follows after the releases that it has seen.
+    pub(super) fn usage(&self) -> usize {
+        self.usage.load(Acquire)
+    }
+
+    pub(super) fn peak(&self) -> usize {
+        self.peak.load(Relaxed)
+    }
+
+    pub(super) fn reset_counts(&self) {
+        self.allocs.store(0, Relaxed);
+        self.frees.store(0, Relaxed);
+        self.exceeded.store(0, Relaxed);
+        self.announced.store(0, Relaxed);
+        self.peak.store(self.usage.load(Relaxed), Relaxed);
+    }
+
+    pub(super) fn status(&self, usage: usize) -> BudgetStatus {
+        if usage > self.hard() {
+            BudgetStatus::Exceeded
+        } else if usage > self.soft() {
+            BudgetStatus::Warning
+        } else {
+            BudgetStatus::Ok
+        }
+    }
+
+    pub(super) fn refusal(&self) -> AllocErrorKind {
+        match self.scope() {
+            Scope::Global => AllocErrorKind::GlobalBudget,
+            Scope::Tag(_) => AllocErrorKind::TagBudget,
+            Scope::Thread(_) => AllocErrorKind::ThreadBudget,
+        }
+    }
+
+    /// Charges `bytes`, unless they would exceed the hard limit and are not `forced`. Returns the usage before.
+    pub(super) fn charge(&self, bytes: usize, forced: bool) -> Result<usize, Exceeded> {
+        let mut usage = self.usage.load(Relaxed);
+        let before = loop {
+            let limit = if forced { usize::MAX } else { self.hard() };
+            match usage.checked_add(bytes) {
+                Some(after) if after <= limit => {
+                    match self
+                        .usage
+                        .compare_exchange_weak(usage, after, Relaxed, Relaxed)
+                    {
+                        Ok(before) => break before,
+                        Err(now) => usage = now,
+                    }
+                }
+                _ => {
+                    self.exceeded.fetch_add(1, Relaxed);
+                    return Err(Exceeded { usage, limit });
+                }
+            }
+        };
+        let after = before + bytes;
+        if after > self.peak.load(Relaxed) {
+            self.peak.fetch_max(after, Relaxed);
+        }
+        Ok(before)
+    }
+
+    /// The events of a charge that was made, if anyone is to hear of them.
+    pub(super) fn notice(&self, before: usize, bytes: usize, events: &mut Vec<BudgetEvent>) {
+        let after = before + bytes;
+        let soft = self.soft();
+        if before <= soft && after > soft {
+            events.push(match self.scope() {
+                Scope::Tag(tag) => BudgetEvent::SoftLimitExceeded {
+                    tag,
+                    current: after,
+                    limit: soft,
+                },
+                Scope::Global => BudgetEvent::SoftLimitExceeded {
+                    tag: TagId::ROOT,
+                    current: after,
+                    limit: soft,
+                },
+                Scope::Thread(_) => BudgetEvent::ThreadWarning {
+                    current: after,
+                    limit: self.hard(),
+                },
+            });
+        }
+        let announced = self.announced.load(Relaxed);
+        if after > announced.saturating_add(announced / 8)
+            && let Scope::Tag(tag) = self.scope()
+            && self
+                .announced
+                .compare_exchange(announced, after, Relaxed, Relaxed)
+                .is_ok()
+        {
+            events.push(BudgetEvent::NewPeak { tag, peak: after });
+        }
+    }
+
+    /// The event of a charge that would exceed the hard limit.
+    pub(super) fn exceeded_event(&self, exceeded: Exceeded, bytes: usize) -> BudgetEvent {
+        let current = exceeded.usage.saturating_add(bytes);
+        let limit = exceeded.limit;
+        match self.scope() {
+            Scope::Global => BudgetEvent::GlobalLimitExceeded { current, limit },
+            Scope::Tag(tag) => BudgetEvent::HardLimitExceeded {
+                tag,
+                current,
+                limit,
+            },
+            Scope::Thread(_) => BudgetEvent::ThreadLimitExceeded { current, limit },
+        }
+    }
+
+    /// Gives back the charge of one block.
+    pub(super) fn release_one(&self, bytes: usize) {
+        self.frees.fetch_add(1, Relaxed);
+        self.release(bytes);
+    }
+
+    /// Gives back what was charged. Nothing of the node is touched afterwards.
+    pub(super) fn release(&self, bytes: usize) {
+        self.usage.fetch_sub(bytes, Release);
+    }
+}

@@ -1,0 +1,408 @@
+//! Budgets of single threads.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::sync::atomic::{
+    AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use std::sync::Arc;
+use std::thread::ThreadId;
+
+use super::account;
+use super::ledger::{Admission, Ledger};
+use super::node::{Node, Scope};
+use super::policy::{BudgetEvent, BudgetExceededPolicy};
+use crate::allocators::record::add;
+use crate::diagnostics;
+use crate::error::{AllocError, AllocErrorKind};
+use crate::smart_alloc::SmartAlloc;
+use crate::sync::Mutex;
+
+/// What one thread may use of an allocator. See [`SmartAlloc::set_thread_budget_config`].
+///
+/// ```
+/// use framealloc::{BudgetExceededPolicy, ThreadBudgetConfig};
+///
+/// let config = ThreadBudgetConfig {
+///     frame_budget: 8 << 20,
+///     frame_exceeded_policy: BudgetExceededPolicy::Fail,
+///     warning_threshold: 80,
+///     ..Default::default()
+/// };
+/// assert_eq!(config.pool_budget, 8 << 20);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadBudgetConfig {
+    /// Bytes of frame memory in one frame, guards and boxes together. 16 MiB by default.
+    pub frame_budget: usize,
+    /// Live bytes of pool and heap memory that this thread allocated. 8 MiB by default.
+    pub pool_budget: usize,
+    /// What happens to frame memory beyond that. `Warn` by default.
+    pub frame_exceeded_policy: BudgetExceededPolicy,
+    /// What happens to pool and heap memory beyond that. `Warn` by default.
+    pub pool_exceeded_policy: BudgetExceededPolicy,
+    /// The percentage of a budget above which [`BudgetEvent::ThreadWarning`] is sent, once until usage falls below it. 80 by
+    /// default.
+    pub warning_threshold: u8,
+}
+
+impl Default for ThreadBudgetConfig {
+    fn default() -> Self {
+        Self {
+            frame_budget: 16 << 20,
+            pool_budget: 8 << 20,
+            frame_exceeded_policy: BudgetExceededPolicy::Warn,
+            pool_exceeded_policy: BudgetExceededPolicy::Warn,
+            warning_threshold: 80,
+        }
+    }
+}
+
+impl ThreadBudgetConfig {
+    /// Budgets in MiB, beyond which allocations fail.
+    pub fn strict(frame_mib: usize, pool_mib: usize) -> Self {
+        Self::in_mib(frame_mib, pool_mib, BudgetExceededPolicy::Fail)
+    }
+
+    /// Budgets in MiB, beyond which allocations are reported.
+    pub fn relaxed(frame_mib: usize, pool_mib: usize) -> Self {
+        Self::in_mib(frame_mib, pool_mib, BudgetExceededPolicy::Warn)
+    }
+
+    fn in_mib(frame: usize, pool: usize, policy: BudgetExceededPolicy) -> Self {
+        Self {
+            frame_budget: frame.saturating_mul(1 << 20),
+            pool_budget: pool.saturating_mul(1 << 20),
+            frame_exceeded_policy: policy,
+            pool_exceeded_policy: policy,
+            ..Self::default()
+        }
+    }
+
+    fn warns_above(&self, budget: usize) -> usize {
+        let percent = usize::from(self.warning_threshold.min(100));
+        budget / 100 * percent + budget % 100 * percent / 100
+    }
+}
+
+/// One thread's budget, and where it stands.
+pub(crate) struct ThreadBudget {
+    config: Mutex<ThreadBudgetConfig>,
+    /// Copies of what the frame path reads.
+    limit: AtomicUsize,
+    warns_above: AtomicUsize,
+    pub(super) blocks: &'static Node,
+    /// Bytes of frame memory that are charged. Written by the thread alone.
+    frame_used: AtomicUsize,
+    frame_peak: AtomicUsize,
+    exceeded: AtomicU64,
+    promoted: AtomicU64,
+}
+
+impl ThreadBudget {
+    pub(super) fn new(thread: ThreadId, config: ThreadBudgetConfig) -> Self {
+        let budget = Self {
+            config: Mutex::new(config),
+            limit: AtomicUsize::new(0),
+            warns_above: AtomicUsize::new(0),
+            blocks: account::node(Scope::Thread(thread)),
+            frame_used: AtomicUsize::new(0),
+            frame_peak: AtomicUsize::new(0),
+            exceeded: AtomicU64::new(0),
+            promoted: AtomicU64::new(0),
+        };
+        budget.set(config);
+        budget
+    }
+
+    pub(super) fn set(&self, config: ThreadBudgetConfig) {
+        *self.config.lock() = config;
+        self.limit.store(config.frame_budget, Relaxed);
+        self.warns_above
+            .store(config.warns_above(config.frame_budget), Relaxed);
+        self.blocks.set(
+            config.warns_above(config.pool_budget),
+            config.pool_budget,
+            config.pool_exceeded_policy,
+        );
+    }
+
+    pub(super) fn config(&self) -> ThreadBudgetConfig {
+        *self.config.lock()
+    }
+
+    /// Bytes of frame memory that the budget leaves.
+    pub(crate) fn frame_remaining(&self) -> usize {
+        self.limit
+            .load(Relaxed)
+            .saturating_sub(self.frame_used.load(Relaxed))
+    }
+
+    /// Charges frame memory of this thread, whose budget it is. User code may run. What is promoted is not charged.
+    pub(crate) fn admit(
+        &self,
+        ledger: &Ledger,
+        layout: Layout,
+        bytes: usize,
+    ) -> Result<Admission, AllocError> {
+        let used = self.frame_used.load(Relaxed);
+        let limit = self.limit.load(Relaxed);
+        let after = used.saturating_add(bytes);
+        if after > limit {
+            return self.exceed(ledger, layout, bytes);
+        }
+        self.charge(bytes);
+        let warns_above = self.warns_above.load(Relaxed);
+        if used <= warns_above && after > warns_above {
+            ledger.deliver(vec![BudgetEvent::ThreadWarning {
+                current: after,
+                limit,
+            }]);
+        }
+        Ok(Admission::Here)
+    }
+
+    #[cold]
+    fn exceed(
+        &self,
+        ledger: &Ledger,
+        layout: Layout,
+        bytes: usize,
+    ) -> Result<Admission, AllocError> {
+        add(&self.exceeded, 1);
+        let config = self.config();
+        let left = self.frame_remaining();
+        let event = BudgetEvent::ThreadLimitExceeded {
+            current: self.frame_used.load(Relaxed).saturating_add(bytes),
+            limit: config.frame_budget,
+        };
+        let policy = match config.frame_exceeded_policy {
+            BudgetExceededPolicy::Custom => ledger.ask(bytes, left),
+            policy => policy,
+        };
+        ledger.deliver(vec![event]);
+        match policy {
+            BudgetExceededPolicy::Fail => {
+                return Err(diagnostics::refused(AllocError::new(
+                    AllocErrorKind::ThreadBudget,
+                    layout,
+                    left,
+                )));
+            }
+            BudgetExceededPolicy::Promote => {
+                add(&self.promoted, bytes as u64);
+                return Ok(Admission::Promoted);
+            }
+            BudgetExceededPolicy::Allow => {}
+            BudgetExceededPolicy::Warn | BudgetExceededPolicy::Custom => diagnostics::report(
+                AllocErrorKind::ThreadBudget.code(),
+                format_args!("{event} (allowed by its policy)"),
+            ),
+        }
+        self.charge(bytes);
+        Ok(Admission::Here)
+    }
+
+    fn charge(&self, bytes: usize) {
+        let used = self.frame_used.load(Relaxed).saturating_add(bytes);
+        self.frame_used.store(used, Relaxed);
+        if used > self.frame_peak.load(Relaxed) {
+            self.frame_peak.store(used, Relaxed);
+        }
+    }
+
+    /// Gives back what [`admit`](Self::admit) charged.
+    pub(crate) fn release(&self, bytes: usize) {
+        let used = self.frame_used.load(Relaxed).saturating_sub(bytes);
+        self.frame_used.store(used, Relaxed);
+    }
+
+    fn stats(&self) -> ThreadBudgetStats {
+        let config = self.config();
+        ThreadBudgetStats {
+            frame_used: self.frame_used.load(Relaxed),
+            frame_budget: config.frame_budget,
+            frame_peak: self.frame_peak.load(Relaxed),
+            pool_used: self.blocks.usage(),
+            pool_budget: config.pool_budget,
+            pool_peak: self.blocks.peak(),
+            exceeded_count: self.exceeded.load(Relaxed) + self.blocks.exceeded.load(Relaxed),
+            promoted_bytes: self.promoted.load(Relaxed),
+        }
+    }
+}
+
+/// Where a thread's budget stands. Sizes are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ThreadBudgetStats {
+    /// Frame memory of the open frame.
+    pub frame_used: usize,
+    /// What it may be.
+    pub frame_budget: usize,
+    /// The most that it was.
+    pub frame_peak: usize,
+    /// Live pool and heap memory that the thread allocated.
+    pub pool_used: usize,
+    /// What it may be.
+    pub pool_budget: usize,
+    /// The most that it was.
+    pub pool_peak: usize,
+    /// Allocations that exceeded either, whatever became of them.
+    pub exceeded_count: u64,
+    /// Frame memory that was taken from elsewhere: [`BudgetExceededPolicy::Promote`].
+    pub promoted_bytes: u64,
+}
+
+impl ThreadBudgetStats {
+    /// Frame memory in percent of its budget.
+    pub fn frame_usage_percent(&self) -> f32 {
+        percent(self.frame_used, self.frame_budget)
+    }
+
+    /// Pool and heap memory in percent of its budget.
+    pub fn pool_usage_percent(&self) -> f32 {
+        percent(self.pool_used, self.pool_budget)
+    }
+}
+
+/// `used` in percent of `limit`; of nothing, everything is more than all.
+pub(super) fn percent(used: usize, limit: usize) -> f32 {
+    match (used, limit) {
+        (0, _) => 0.0,
+        (_, 0) => f32::INFINITY,
+        (used, limit) => (used as f64 * 100.0 / limit as f64) as f32,
+    }
+}
+
+impl Ledger {
+    /// The calling thread's budget, if it has one.
+    pub(crate) fn this_thread(&self) -> Option<Arc<ThreadBudget>> {
+        if !self.has_threads.load(Acquire) {
+            return None;
+        }
+        let thread = std::thread::current().id();
+        let mut threads = self.threads.lock();
+        if let Some(known) = threads.known.get(&thread) {
+            return Some(known.clone());
+        }
+        let budget = Arc::new(ThreadBudget::new(thread, threads.default?));
+        threads.known.insert(thread, budget.clone());
+        Some(budget)
+    }
+}
+
+/// The budgets of an allocator's threads. See [`SmartAlloc::thread_budgets`].
+#[derive(Clone, Copy)]
+pub struct ThreadBudgetManager<'a> {
+    alloc: &'a SmartAlloc,
+}
+
+impl ThreadBudgetManager<'_> {
+    fn ledger(&self) -> &Ledger {
+        self.alloc.domain().ledger()
+    }
+
+    /// Gives a thread a budget, or another one.
+    ///
+    /// Frame memory counts from the thread's next allocation on. Pool memory counts from its next frame on, or at once in an
+    /// allocator that was made with [`AllocConfig::with_budgets`](crate::AllocConfig::with_budgets).
+    pub fn set_thread_config(&self, thread: ThreadId, config: ThreadBudgetConfig) {
+        let ledger = self.ledger();
+        ledger
+            .threads
+            .lock()
+            .known
+            .entry(thread)
+            .or_insert_with(|| Arc::new(ThreadBudget::new(thread, config)))
+            .set(config);
+        self.turn_on();
+    }
+
+    /// Gives every thread a budget that has none of its own.
+    pub fn set_default_config(&self, config: ThreadBudgetConfig) {
+        self.ledger().threads.lock().default = Some(config);
+        self.turn_on();
+    }
+
+    fn turn_on(&self) {
+        let ledger = self.ledger();
+        ledger.has_threads.store(true, Release);
+        ledger.changed();
+        self.alloc.domain().meter();
+    }
+
+    /// A thread's budget.
+    pub fn get_config(&self, thread: ThreadId) -> Option<ThreadBudgetConfig> {
+        let threads = self.ledger().threads.lock();
+        let own = threads.known.get(&thread).map(|budget| budget.config());
+        own.or(threads.default)
+    }
+
+    /// Where a thread's budget stands; `None` if it has none, or has not used the allocator since it was given one.
+    pub fn get_stats(&self, thread: ThreadId) -> Option<ThreadBudgetStats> {
+        let threads = self.ledger().threads.lock();
+        threads.known.get(&thread).map(|budget| budget.stats())
+    }
+
+    /// What [`BudgetExceededPolicy::Custom`] asks: which thread asked, for how many bytes, and how many are left.
+    ///
+    /// It runs on the thread that allocates, with nothing locked.
+    pub fn set_exceeded_handler(
+        &self,
+        handler: impl Fn(ThreadId, usize, usize) -> BudgetExceededPolicy + Send + Sync + 'static,
+    ) {
+        let replaced = self.ledger().handler.lock().replace(Arc::new(handler));
+        drop(replaced);
+    }
+}
+
+impl fmt::Debug for ThreadBudgetManager<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = self.ledger().threads.lock();
+        f.debug_struct("ThreadBudgetManager")
+            .field("default", &threads.default)
+            .field("threads", &threads.known.len())
+            .finish()
+    }
+}
+
+impl SmartAlloc {
+    /// The budgets of threads.
+    pub fn thread_budgets(&self) -> ThreadBudgetManager<'_> {
+        ThreadBudgetManager { alloc: self }
+    }
+
+    /// Gives a thread a budget. See [`ThreadBudgetManager::set_thread_config`].
+    ///
+    /// ```
+    /// use framealloc::{AllocErrorKind, BudgetExceededPolicy, SmartAlloc, ThreadBudgetConfig};
+    ///
+    /// let alloc = SmartAlloc::with_defaults();
+    /// let config = ThreadBudgetConfig {
+    ///     frame_budget: 1000,
+    ///     frame_exceeded_policy: BudgetExceededPolicy::Fail,
+    ///     ..Default::default()
+    /// };
+    /// alloc.set_thread_budget_config(std::thread::current().id(), config);
+    ///
+    /// alloc.begin_frame();
+    /// let first = alloc.frame_box([0u8; 800])?;
+    /// assert_eq!(alloc.frame_remaining(), 200);
+    /// let refused = alloc.frame_box([0u8; 800]).unwrap_err();
+    /// assert_eq!(refused.kind(), AllocErrorKind::ThreadBudget);
+    /// drop(first);
+    /// alloc.end_frame();
+    /// assert_eq!(alloc.frame_remaining(), 1000);
+    /// # Ok::<(), framealloc::AllocError>(())
+    /// ```
+    pub fn set_thread_budget_config(&self, thread: ThreadId, config: ThreadBudgetConfig) {
+        self.thread_budgets().set_thread_config(thread, config);
+    }
+
+    /// Bytes of frame memory that the calling thread may still allocate: what its budget leaves, and what its arena may still
+    /// become, whichever is less.
+    pub fn frame_remaining(&self) -> usize {
+        self.domain().frame_remaining()
+    }
+}
