@@ -333,6 +333,7 @@ impl Domain {
 
     /// Bytes of frame memory that this thread may still allocate.
     pub(crate) fn frame_remaining(&self) -> usize {
+        self.ledger.settle_guards();
         local(|local| {
             let arena = self.resolve(local);
             // SAFETY: as in `resolve`.

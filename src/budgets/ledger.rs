@@ -14,6 +14,7 @@ use super::account::{self, Account};
 use super::node::{Exceeded, Node, Scope};
 use super::policy::{BudgetEvent, BudgetExceededPolicy};
 use super::threads::{ThreadBudget, ThreadBudgetConfig};
+use crate::allocators::arena::GuardMeter;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 use crate::sync::Mutex;
@@ -33,6 +34,9 @@ pub(crate) struct Ledger {
     pub(super) threads: Mutex<Threads>,
     /// Whether any thread has a budget.
     pub(super) has_threads: AtomicBool,
+    /// The meters of guards that are, or were, open.
+    guards: Mutex<Vec<Arc<GuardMeter>>>,
+    has_guards: AtomicBool,
     listening: AtomicBool,
     callback: Mutex<Option<Callback>>,
     pub(super) handler: Mutex<Option<Handler>>,
@@ -84,6 +88,8 @@ impl Ledger {
             tags: Mutex::default(),
             threads: Mutex::default(),
             has_threads: AtomicBool::new(false),
+            guards: Mutex::default(),
+            has_guards: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             callback: Mutex::default(),
             handler: Mutex::default(),
@@ -145,6 +151,23 @@ impl Ledger {
         account::account(tag, nodes, thread)
     }
 
+    // ---- Guards ---------------------------------------------------------------------------------------------------
+
+    /// Settles this meter from now on, when its guard has closed.
+    pub(crate) fn watch_guard(&self, meter: Arc<GuardMeter>) {
+        self.guards.lock().push(meter);
+        self.has_guards.store(true, Release);
+    }
+
+    /// Releases what guards were charged that have closed, on any thread. Returns whether there were any.
+    pub(crate) fn settle_guards(&self) -> bool {
+        if !self.has_guards.load(Acquire) {
+            return false;
+        }
+        let guards = self.guards.lock();
+        guards.iter().fold(false, |any, meter| meter.settle() | any)
+    }
+
     // ---- Events ---------------------------------------------------------------------------------------------------
 
     pub(super) fn set_callback(&self, callback: Callback) {
@@ -177,14 +200,16 @@ impl Ledger {
         bytes: usize,
     ) -> Result<Admission, AllocError> {
         // The common case: every budget has room, and nobody wants to know.
-        let listening = self.listening.load(Acquire);
         let mut charged = 0;
-        if !listening {
+        if !self.listening.load(Acquire) {
             let mut all = true;
             for node in account.of(memory) {
-                if node.charge(bytes, false).is_err() {
-                    all = false;
-                    break;
+                match node.charge(bytes, false) {
+                    Ok(before) => self.raise_peak(node, before + bytes),
+                    Err(_) => {
+                        all = false;
+                        break;
+                    }
                 }
                 charged += 1;
             }
@@ -217,9 +242,17 @@ impl Ledger {
         let mut events = Vec::new();
         let mut admission = Admission::Here;
         for node in account.of(memory).skip(done) {
-            let before = match node.charge(bytes, false) {
+            let charged = node.charge(bytes, false).or_else(|exceeded| {
+                if self.settle_guards() {
+                    node.charge(bytes, false)
+                } else {
+                    Err(exceeded)
+                }
+            });
+            let before = match charged {
                 Ok(before) => before,
                 Err(exceeded) => {
+                    node.exceeded.fetch_add(1, Relaxed);
                     events.push(node.exceeded_event(exceeded, bytes));
                     let left = exceeded.limit.saturating_sub(exceeded.usage);
                     match self.policy(node, bytes, left) {
@@ -257,13 +290,35 @@ impl Ledger {
                 }
             };
             tentative.nodes.push(node);
-            node.notice(before, bytes, &mut events);
+            let after = before + bytes;
+            if node.is_notable(before, after) {
+                // Closed guards do not count; without them it may be less.
+                let after = if self.settle_guards() {
+                    node.usage().min(after)
+                } else {
+                    after
+                };
+                node.notice(before.min(after), after, &mut events);
+            }
+            self.raise_peak(node, after);
         }
         self.deliver(events);
         for node in core::mem::take(&mut tentative.nodes) {
             node.allocs.fetch_add(1, Relaxed);
         }
         Ok(admission)
+    }
+
+    #[inline]
+    fn raise_peak(&self, node: &Node, after: usize) {
+        if after > node.peak() {
+            let settled = self.settle_guards();
+            node.raise_peak(if settled {
+                node.usage().min(after)
+            } else {
+                after
+            });
+        }
     }
 
     fn policy(&self, node: &Node, bytes: usize, left: usize) -> BudgetExceededPolicy {

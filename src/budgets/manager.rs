@@ -132,16 +132,19 @@ impl BudgetManager {
 
     /// Live bytes of all of it.
     pub fn current_usage(&self) -> usize {
+        self.ledger.settle_guards();
         self.ledger.global().usage()
     }
 
     /// Where `size` bytes more would leave the whole.
     pub fn check_allocation(&self, size: usize) -> BudgetStatus {
+        self.ledger.settle_guards();
         status_with(self.ledger.global(), size)
     }
 
     /// Where `size` bytes more would leave the tag's budgets, and those above it: the worst of them.
     pub fn check_tagged_allocation(&self, tag: &AllocationTag, size: usize) -> BudgetStatus {
+        self.ledger.settle_guards();
         let account = self.ledger.account(tag.tag());
         let worst = account.of_frames().map(|node| status_with(node, size));
         worst
@@ -177,6 +180,7 @@ impl BudgetManager {
 
     /// Every tag's budget.
     pub fn get_all_tag_budgets(&self) -> Vec<TagBudget> {
+        self.ledger.settle_guards();
         let tags = self.ledger.tags.lock();
         let mut all: Vec<_> = tags
             .iter()
@@ -188,6 +192,7 @@ impl BudgetManager {
 
     /// The budget of the tag with this path, if it has one of its own.
     pub fn get_tag_budget(&self, path: &str) -> Option<TagBudget> {
+        self.ledger.settle_guards();
         let tag = TagId::from_path(path);
         Some(TagBudget::of(tag, self.node(tag)?))
     }

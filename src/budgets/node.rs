@@ -146,49 +146,60 @@ impl Node {
                         Err(now) => usage = now,
                     }
                 }
-                _ => {
-                    self.exceeded.fetch_add(1, Relaxed);
-                    return Err(Exceeded { usage, limit });
-                }
+                _ => return Err(Exceeded { usage, limit }),
             }
         };
-        let after = before + bytes;
-        if after > self.peak.load(Relaxed) {
-            self.peak.fetch_max(after, Relaxed);
-        }
         Ok(before)
     }
 
-    /// The events of a charge that was made, if anyone is to hear of them.
-    pub(super) fn notice(&self, before: usize, bytes: usize, events: &mut Vec<BudgetEvent>) {
-        let after = before + bytes;
+    /// Remembers what was used, if it is the most.
+    pub(super) fn raise_peak(&self, usage: usize) {
+        if usage > self.peak.load(Relaxed) {
+            self.peak.fetch_max(usage, Relaxed);
+        }
+    }
+
+    /// Whether a charge that brought usage from `before` to `after` is worth a word.
+    pub(super) fn is_notable(&self, before: usize, after: usize) -> bool {
+        self.crosses_soft(before, after) || self.is_new_peak(after)
+    }
+
+    fn crosses_soft(&self, before: usize, after: usize) -> bool {
         let soft = self.soft();
-        if before <= soft && after > soft {
-            events.push(match self.scope() {
+        before <= soft && after > soft
+    }
+
+    fn is_new_peak(&self, after: usize) -> bool {
+        let announced = self.announced.load(Relaxed);
+        after > announced.saturating_add(announced / 8)
+    }
+
+    /// The events of such a charge.
+    pub(super) fn notice(&self, before: usize, after: usize, events: &mut Vec<BudgetEvent>) {
+        let scope = self.scope();
+        if self.crosses_soft(before, after) {
+            let current = after;
+            events.push(match scope {
                 Scope::Tag(tag) => BudgetEvent::SoftLimitExceeded {
                     tag,
-                    current: after,
-                    limit: soft,
+                    current,
+                    limit: self.soft(),
                 },
                 Scope::Global => BudgetEvent::SoftLimitExceeded {
                     tag: TagId::ROOT,
-                    current: after,
-                    limit: soft,
+                    current,
+                    limit: self.soft(),
                 },
                 Scope::Thread(_) => BudgetEvent::ThreadWarning {
-                    current: after,
+                    current,
                     limit: self.hard(),
                 },
             });
         }
-        let announced = self.announced.load(Relaxed);
-        if after > announced.saturating_add(announced / 8)
-            && let Scope::Tag(tag) = self.scope()
-            && self
-                .announced
-                .compare_exchange(announced, after, Relaxed, Relaxed)
-                .is_ok()
+        if let Scope::Tag(tag) = scope
+            && self.is_new_peak(after)
         {
+            self.announced.store(after, Relaxed);
             events.push(BudgetEvent::NewPeak { tag, peak: after });
         }
     }

@@ -92,7 +92,7 @@ pub(crate) struct ThreadBudget {
     limit: AtomicUsize,
     warns_above: AtomicUsize,
     pub(super) blocks: &'static Node,
-    /// Bytes of frame memory that are charged. Written by the thread alone.
+    /// Bytes of frame memory that are charged: by the thread, and given back by whoever settles its guards.
     frame_used: AtomicUsize,
     frame_peak: AtomicUsize,
     exceeded: AtomicU64,
@@ -149,6 +149,9 @@ impl ThreadBudget {
         let limit = self.limit.load(Relaxed);
         let after = used.saturating_add(bytes);
         if after > limit {
+            if ledger.settle_guards() {
+                return self.admit(ledger, layout, bytes);
+            }
             return self.exceed(ledger, layout, bytes);
         }
         self.charge(bytes);
@@ -204,8 +207,10 @@ impl ThreadBudget {
     }
 
     fn charge(&self, bytes: usize) {
-        let used = self.frame_used.load(Relaxed).saturating_add(bytes);
-        self.frame_used.store(used, Relaxed);
+        let used = self
+            .frame_used
+            .fetch_add(bytes, Relaxed)
+            .saturating_add(bytes);
         if used > self.frame_peak.load(Relaxed) {
             self.frame_peak.store(used, Relaxed);
         }
@@ -213,8 +218,7 @@ impl ThreadBudget {
 
     /// Gives back what [`admit`](Self::admit) charged.
     pub(crate) fn release(&self, bytes: usize) {
-        let used = self.frame_used.load(Relaxed).saturating_sub(bytes);
-        self.frame_used.store(used, Relaxed);
+        self.frame_used.fetch_sub(bytes, Relaxed);
     }
 
     fn stats(&self) -> ThreadBudgetStats {
@@ -341,6 +345,7 @@ impl ThreadBudgetManager<'_> {
 
     /// Where a thread's budget stands; `None` if it has none, or has not used the allocator since it was given one.
     pub fn get_stats(&self, thread: ThreadId) -> Option<ThreadBudgetStats> {
+        self.ledger().settle_guards();
         let threads = self.ledger().threads.lock();
         threads.known.get(&thread).map(|budget| budget.stats())
     }

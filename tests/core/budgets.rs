@@ -114,6 +114,37 @@ fn guards_are_refused_beyond_the_hard_limit_until_they_close() {
 }
 
 #[test]
+fn a_guard_that_closed_on_a_thread_that_does_nothing_more_frees_its_budget() {
+    let alloc = limited("budgets_idle", 1024);
+    let events = events_of(&alloc);
+    let (closed, may_end) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            alloc.with_tag("budgets_idle", |alloc| {
+                alloc.frame().alloc([0u8; 1000]);
+                closed.wait();
+                may_end.wait();
+            });
+        });
+        closed.wait();
+        alloc.with_tag("budgets_idle", |alloc| {
+            let guard = alloc.frame();
+            assert_eq!(guard.alloc([1u8; 1000])[999], 1);
+            assert_eq!(usage(alloc, "budgets_idle"), 1000);
+        });
+        let peak = manager(&alloc)
+            .get_tag_budget("budgets_idle")
+            .unwrap()
+            .peak_usage;
+        assert_eq!(peak, 1000);
+        may_end.wait();
+    });
+    let exceeded = |event: &BudgetEvent| matches!(event, BudgetEvent::HardLimitExceeded { .. });
+    assert!(!events.lock().unwrap().iter().any(exceeded));
+    assert_eq!(usage(&alloc, "budgets_idle"), 0);
+}
+
+#[test]
 fn vectors_in_a_guard_give_budget_back_as_they_shrink_and_go() {
     let alloc = limited("budgets_vec", 100_000);
     alloc.with_tag("budgets_vec", |alloc| {

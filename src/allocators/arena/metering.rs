@@ -11,18 +11,22 @@
 //! ```
 //!
 //! - The thread's `Local` is hooded while a metered arena is active.
-//! - A guard opened from a metered arena is hooded, and the first of its chunks has a [`GuardMeter`]. For that its opening
-//!   has to take the slow path: the cache that it looks into is empty, and the chunks are in another.
+//! - A guard opened from a metered arena is hooded, and the first of its chunks has a [`GuardMeter`], which is also its
+//!   [home](super::home). For that its opening has to take the slow path: the cache that it looks into is empty, and the free
+//!   chunks are in another.
 //!
 //! **Who is charged until when.** What a lease was charged lies with its chunk, and is released when that is free again. What a
-//! guard was charged lies with its meter, and is released when the guard closes. A guard whose pointer equals its limit as it
-//! closes looks whether it has a meter; that is all that an unmetered one pays.
+//! guard was charged lies with its meter, and counts until the guard closes. Closing does not say so to anyone, since that
+//! would cost guards that are not counted; but a meter's home tells. So whoever wants to know what is used, or is about to
+//! refuse memory for it, *settles* the meters of closed guards first, whichever thread's they are.
 
 use core::cell::Cell;
-use core::ptr::null;
+use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::alloc::Layout;
+use std::sync::Arc;
 
-use super::{Arena, Big, Refused};
+use super::{Arena, Big, GuardHome, Refused};
 use crate::allocators::chunk::{self, Chunk};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
@@ -52,11 +56,6 @@ pub(crate) struct FrameCharge {
 }
 
 impl FramePayer {
-    const NOBODY: Self = Self {
-        account: None,
-        thread: null(),
-    };
-
     fn thread(&self) -> Option<&ThreadBudget> {
         // SAFETY: the ledger keeps the budgets of threads as long as it lives, and whoever holds a payer holds the domain,
         // which has the ledger.
@@ -152,12 +151,28 @@ pub(super) struct ChunkCharge {
     charge: FrameCharge,
 }
 
-/// What a guard's allocations are counted by. Belongs to the arena, and serves one guard after another.
+/// What a guard's allocations are counted by. Shared by the arena, which reuses it for one guard after another, and the
+/// ledger.
+///
+/// While its guard is open, only the arena's thread writes. When it has closed, whoever sets `settled` releases the charge; then
+/// the arena's thread takes the chunks back.
 pub(crate) struct GuardMeter {
-    charge: Cell<FrameCharge>,
+    pub(crate) home: GuardHome,
     domain: u64,
+    account: Cell<Option<&'static Account>>,
+    thread: Cell<*const ThreadBudget>,
+    bytes: AtomicUsize,
+    thread_bytes: AtomicUsize,
+    settled: AtomicBool,
+    /// Serves no guard. Touched by the arena's thread alone.
     free: Cell<bool>,
 }
+
+// SAFETY: `account` and `thread` are written by the arena's thread before the guard opens, and read by others only after it
+// has closed, which its home tells them (release and acquire); `free` is the arena's thread's; the rest is atomic.
+unsafe impl Send for GuardMeter {}
+// SAFETY: as above.
+unsafe impl Sync for GuardMeter {}
 
 impl Arena {
     /// Whether allocations are counted one by one.
@@ -172,39 +187,49 @@ impl Arena {
             let budget = ledger.this_thread();
             // Kept by the ledger.
             self.thread_budget
-                .set(budget.map_or(null(), |budget| std::sync::Arc::as_ptr(&budget)));
+                .set(budget.map_or(null(), |budget| Arc::as_ptr(&budget)));
         }
         let metered = by_domain || self.phased.get();
         if metered {
             self.escaping.set(self.escaping.get() | METERED);
             local.hood();
             // What guards that are not metered have given back.
-            self.move_cache(&self.cache, &self.hidden);
+            let chunks = self.home.cache();
+            self.home.set_cache(null_mut());
+            self.move_chunks(chunks);
+            self.take_back_metered();
         } else if self.is_metered() {
             self.escaping.set(self.escaping.get() & !METERED);
             local.limit.set(self.real_limit());
-            self.move_cache(&self.hidden, &self.cache);
+            self.move_chunks(self.hidden.replace(null_mut()));
+            self.take_back_metered();
         }
     }
 
-    fn move_cache(&self, from: &Cell<*mut Chunk>, to: &Cell<*mut Chunk>) {
-        while !from.get().is_null() {
-            let chunk = from.get();
-            // SAFETY: cached chunks are mapped and this thread's (I2).
+    /// Puts a list of chunks into the cache.
+    fn move_chunks(&self, mut from: *mut Chunk) {
+        while !from.is_null() {
+            let chunk = from;
+            // SAFETY: free chunks are mapped and this thread's (I2), and on one list.
             unsafe {
-                from.set((*chunk).next.get());
-                (*chunk).next.set(to.get());
+                from = (*chunk).next.get();
+                self.push_free(chunk);
             }
-            to.set(chunk);
         }
     }
 
-    /// Where free chunks are.
-    pub(super) fn free_chunks(&self) -> &Cell<*mut Chunk> {
-        if self.is_metered() {
-            &self.hidden
-        } else {
-            &self.cache
+    /// Takes back the chunks of metered guards that have closed.
+    pub(super) fn take_back_metered(&self) {
+        for meter in &*self.meters.borrow() {
+            if meter.home.is_empty() {
+                continue;
+            }
+            meter.settle();
+            let chunks = meter.home.cache();
+            meter.home.set_cache(null_mut());
+            self.home.count(meter.home.bytes.swap(0, Relaxed) as usize);
+            self.move_chunks(chunks);
+            meter.free.set(true);
         }
     }
 
@@ -226,14 +251,7 @@ impl Arena {
         let room = self.room(&mut bigs, 0) + reusable;
         // Free chunks are carved, but not used.
         let mut free = 0;
-        for list in [&self.cache, &self.hidden] {
-            let mut next = list.get();
-            while !next.is_null() {
-                free += self.limits.payload;
-                // SAFETY: cached chunks are mapped and this thread's (I2).
-                next = unsafe { (*next).next.get() };
-            }
-        }
+        self.for_each_cached(|_| free += self.limits.payload);
         let arena = room + free + (self.real_limit() - local.ptr.get().min(self.real_limit()));
         let payer = self.payer(local, ledger);
         payer
@@ -332,35 +350,64 @@ impl Arena {
 
     // ---- Guards ---------------------------------------------------------------------------------------------------
 
-    /// Sets a meter on a guard that opens with this first chunk.
-    pub(crate) fn meter_guard(&self, first: *mut Chunk, local: &Local, domain: &Domain) {
+    /// Sets a meter on a guard that opens with this first chunk: it is the guard's home.
+    pub(crate) fn meter_guard(
+        &self,
+        first: *mut Chunk,
+        local: &Local,
+        domain: &Domain,
+    ) -> &GuardHome {
         let payer = self.payer(local, domain.ledger());
-        let charge = FrameCharge {
-            payer,
-            bytes: 0,
-            thread_bytes: 0,
-        };
         let mut meters = self.meters.borrow_mut();
         let index = match meters.iter().position(|meter| meter.free.get()) {
             Some(index) => index,
             None => {
-                meters.push(Box::new(GuardMeter {
-                    charge: Cell::new(charge),
-                    domain: self.domain_id,
-                    free: Cell::new(false),
-                }));
+                let meter = Arc::new(GuardMeter::new(self.domain_id));
+                domain.ledger().watch_guard(meter.clone());
+                meters.push(meter);
                 meters.len() - 1
             }
         };
-        let meter = &*meters[index];
-        meter.charge.set(charge);
-        meter.free.set(false);
-        // SAFETY: the guard's chunk is mapped and this thread's. The meter is boxed and lives as long as the arena.
-        unsafe { (*first).set_meter(meter) };
+        let meter = Arc::as_ptr(&meters[index]);
+        // SAFETY: the guard's chunk is mapped and this thread's; the arena keeps its meters as long as it lives.
+        unsafe {
+            (*first).set_meter(meter);
+            (*meter).open(payer);
+            &(*meter).home
+        }
     }
 }
 
 impl GuardMeter {
+    fn new(domain: u64) -> Self {
+        Self {
+            home: GuardHome::new(),
+            domain,
+            account: Cell::new(None),
+            thread: Cell::new(null()),
+            bytes: AtomicUsize::new(0),
+            thread_bytes: AtomicUsize::new(0),
+            settled: AtomicBool::new(true),
+            free: Cell::new(true),
+        }
+    }
+
+    fn open(&self, payer: FramePayer) {
+        self.free.set(false);
+        self.account.set(payer.account);
+        self.thread.set(payer.thread);
+        self.bytes.store(0, Relaxed);
+        self.thread_bytes.store(0, Relaxed);
+        self.settled.store(false, Relaxed);
+    }
+
+    fn payer(&self) -> FramePayer {
+        FramePayer {
+            account: self.account.get(),
+            thread: self.thread.get(),
+        }
+    }
+
     /// The meter of the guard with this first chunk.
     ///
     /// # Safety
@@ -378,7 +425,7 @@ impl GuardMeter {
         layout: Layout,
         bytes: usize,
     ) -> Result<(FrameCharge, Admission), AllocError> {
-        self.charge.get().payer.admit(ledger, layout, bytes)
+        self.payer().admit(ledger, layout, bytes)
     }
 
     /// Asks for `bytes` more for a block that grows. User code may run.
@@ -389,9 +436,7 @@ impl GuardMeter {
             .and_then(|layout| self.admit(domain.ledger(), layout, bytes).ok());
         match admitted {
             Some((charge, Admission::Here)) => {
-                let mut sum = self.charge.get();
-                sum.add(charge);
-                self.charge.set(sum);
+                self.add(charge);
                 true
             }
             // It is to come from elsewhere.
@@ -403,35 +448,44 @@ impl GuardMeter {
         }
     }
 
-    /// Keeps what was charged until the guard closes.
+    fn add(&self, charge: FrameCharge) {
+        let sum = self.bytes.load(Relaxed) + charge.bytes;
+        self.bytes.store(sum, Relaxed);
+        let sum = self.thread_bytes.load(Relaxed) + charge.thread_bytes;
+        self.thread_bytes.store(sum, Relaxed);
+    }
+
+    /// Keeps what was charged for a block until the guard closes.
     pub(crate) fn keep(&self, charge: FrameCharge, local: &Local, layout: Layout) {
-        let mut sum = self.charge.get();
-        sum.add(charge);
-        self.charge.set(sum);
+        self.add(charge);
         if local.phases.get() != 0 {
             phases::count(self.domain, layout.size());
         }
     }
 
-    /// The guard has given `bytes` back.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        let mut sum = self.charge.get();
-        sum.release_part(bytes);
-        self.charge.set(sum);
+    fn charge(&self) -> FrameCharge {
+        FrameCharge {
+            payer: self.payer(),
+            bytes: self.bytes.load(Relaxed),
+            thread_bytes: self.thread_bytes.load(Relaxed),
+        }
     }
 
-    /// The guard closes.
-    pub(crate) fn close(&self, first: *mut Chunk) {
-        let charge = self.charge.get();
-        self.charge.set(FrameCharge {
-            payer: FramePayer::NOBODY,
-            bytes: 0,
-            thread_bytes: 0,
-        });
-        self.free.set(true);
-        // SAFETY: the guard's chunks are mapped and its own until it has closed (I3).
-        unsafe { (*first).set_meter(null()) };
-        charge.release();
+    /// The guard, which is open, has given `bytes` back.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        let mut charge = self.charge();
+        charge.release_part(bytes);
+        self.bytes.store(charge.bytes, Relaxed);
+        self.thread_bytes.store(charge.thread_bytes, Relaxed);
+    }
+
+    /// Releases the charge of a guard that has closed, unless that is done. Returns whether it did. Any thread may call it.
+    pub(crate) fn settle(&self) -> bool {
+        if self.home.is_empty() || self.settled.swap(true, AcqRel) {
+            return false;
+        }
+        self.charge().release();
+        true
     }
 }
 

@@ -13,6 +13,7 @@
 //! only when the cache is empty, so the number carved is the high-water mark of chunks in use: what the arena is resized to.
 
 mod big;
+mod home;
 mod limits;
 mod metering;
 mod region;
@@ -37,6 +38,7 @@ use crate::budgets::ThreadBudget;
 use crate::phases;
 use crate::stats::ArenaStats;
 
+pub(crate) use home::GuardHome;
 pub(crate) use limits::{ArenaLimits, Refused};
 pub(crate) use metering::{GuardMeter, cost};
 
@@ -48,10 +50,12 @@ const CALM_WINDOWS: u32 = 4;
 /// A vector that a `HeapAudit` does not see: an arena that grows makes no heap traffic of its tag's.
 type Unaudited<T> = allocator_api2::vec::Vec<T, System>;
 
+#[repr(C)]
 pub(crate) struct Arena {
+    /// The cache of free chunks, and where guards give theirs back: at the arena's own address, which guards have at hand.
+    pub(crate) home: GuardHome,
     /// The chunk that leases are bumped in. While the arena is active its bump state is in the thread's `Local`.
     top: Cell<*mut Chunk>,
-    pub(crate) cache: Cell<*mut Chunk>,
     /// The cache of a metered arena, hidden from guards that open.
     hidden: Cell<*mut Chunk>,
     retired: Cell<*mut Chunk>,
@@ -61,7 +65,7 @@ pub(crate) struct Arena {
     pub(crate) phased: Cell<bool>,
     /// What leases are charged for, by chunk.
     charges: RefCell<Unaudited<ChunkCharge>>,
-    meters: RefCell<Unaudited<Box<GuardMeter>>>,
+    meters: RefCell<Unaudited<Arc<GuardMeter>>>,
     /// Whether the domain has budgets.
     budgeted: bool,
     /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
@@ -84,10 +88,9 @@ pub(crate) struct Arena {
     bigs: RefCell<Unaudited<Big>>,
     /// Bytes leased in chunks that were left in the present frame.
     left_bytes: Cell<usize>,
-    /// `guard_bytes` at the last rewind.
+    /// `home.bytes` at the last rewind.
     guard_mark: Cell<u64>,
     // What other threads read.
-    pub(crate) guard_bytes: AtomicU64,
     lease_bytes: AtomicU64,
     frames: AtomicU64,
     capacity: AtomicUsize,
@@ -100,7 +103,7 @@ impl Arena {
     pub(crate) fn new(limits: ArenaLimits, domain: &Domain) -> Box<Self> {
         Box::new(Self {
             top: Cell::new(null_mut()),
-            cache: Cell::new(null_mut()),
+            home: GuardHome::new(),
             hidden: Cell::new(null_mut()),
             retired: Cell::new(null_mut()),
             escaping: Cell::new(0),
@@ -123,7 +126,6 @@ impl Arena {
             bigs: RefCell::new(Unaudited::new_in(System)),
             left_bytes: Cell::new(0),
             guard_mark: Cell::new(0),
-            guard_bytes: AtomicU64::new(0),
             lease_bytes: AtomicU64::new(0),
             frames: AtomicU64::new(0),
             capacity: AtomicUsize::new(0),
@@ -150,7 +152,7 @@ impl Arena {
             frame_bytes: self.last_frame.load(Relaxed),
             peak_frame_bytes: self.peak_frame.load(Relaxed),
             retired_chunks: self.retired_chunks.load(Relaxed),
-            total_bytes: self.lease_bytes.load(Relaxed) + self.guard_bytes.load(Relaxed),
+            total_bytes: self.lease_bytes.load(Relaxed) + self.home.bytes.load(Relaxed),
         }
     }
 
@@ -186,7 +188,7 @@ impl Arena {
     fn count_frame(&self, used: usize) {
         let leased = used + self.left_bytes.replace(0);
         add(&self.lease_bytes, leased as u64);
-        let guarded = self.guard_bytes.load(Relaxed);
+        let guarded = self.home.bytes.load(Relaxed);
         let bytes = leased + (guarded - self.guard_mark.replace(guarded)) as usize;
         self.last_frame.store(bytes, Relaxed);
         if bytes > self.peak_frame.load(Relaxed) {
@@ -197,6 +199,7 @@ impl Arena {
     #[cold]
     #[inline(never)]
     fn rewind_slowly(&self, local: &Local, domain: &Domain) {
+        self.take_back_metered();
         self.leave_top(local.ptr.get(), local.take_noted());
         local.jump(0, 0);
         self.count_frame(0);
@@ -294,8 +297,6 @@ impl Arena {
             if !next.is_null() {
                 (*next).set_prev(prev);
             }
-            // Where a guard looks for its meter.
-            (*chunk).set_prev(null_mut());
             self.retired_chunks
                 .store(self.retired_chunks.load(Relaxed) - 1, Relaxed);
             if (*chunk).state.replace(State::Plain) == State::Retired {
@@ -313,6 +314,7 @@ impl Arena {
 
     /// Offers the arena for adoption, if nothing of it is in use.
     fn offer(&self) {
+        self.take_back_metered();
         if self.is_idle()
             && let Some(domain) = self.domain.upgrade()
         {
@@ -353,13 +355,11 @@ impl Arena {
     /// As for [`recycle`](Self::recycle).
     #[inline(always)]
     unsafe fn give_back(&self, chunk: *mut Chunk, used: usize) {
-        let cache = self.free_chunks();
         // SAFETY: the chunk is mapped and this thread's (I2), and nothing in it is in use.
         unsafe {
             os::poison(payload_start(chunk), used);
-            (*chunk).next.set(cache.get());
+            self.push_free(chunk);
         }
-        cache.set(chunk);
     }
 
     #[cold]
@@ -377,14 +377,7 @@ impl Arena {
     /// Guards are not counted, since opening one would pay for it: what is not in the cache is in use.
     fn is_idle(&self) -> bool {
         let mut cached = 0;
-        for list in [&self.cache, &self.hidden] {
-            let mut next = list.get();
-            while !next.is_null() {
-                cached += 1;
-                // SAFETY: cached chunks are mapped and this thread's (I2).
-                next = unsafe { (*next).next.get() };
-            }
-        }
+        self.for_each_cached(|_| cached += 1);
         cached == self.carved.get() && self.bigs.borrow().iter().all(Big::is_free)
     }
 
@@ -392,7 +385,7 @@ impl Arena {
     fn look_over(&self) {
         let limits = &self.limits;
         let peak = self.carved.replace(0);
-        self.cache.set(null_mut());
+        self.home.set_cache(null_mut());
         self.hidden.set(null_mut());
         let mut regions = self.regions.borrow_mut();
         let mut bigs = self.bigs.borrow_mut();
@@ -438,6 +431,10 @@ impl Arena {
     #[cold]
     #[inline(never)]
     pub(crate) fn take(&self, layout: Layout) -> Result<*mut Chunk, Refused> {
+        if let Some(chunk) = self.take_cached(layout) {
+            return Ok(chunk);
+        }
+        self.take_back_metered();
         if let Some(chunk) = self.take_cached(layout) {
             return Ok(chunk);
         }
@@ -495,18 +492,66 @@ impl Arena {
     }
 
     fn take_cached(&self, layout: Layout) -> Option<*mut Chunk> {
-        let mut link = self.free_chunks();
-        while !link.get().is_null() {
-            let chunk = link.get();
+        let mut before: *mut Chunk = null_mut();
+        let mut chunk = self.first_free();
+        while !chunk.is_null() {
             // SAFETY: cached chunks are mapped and this thread's (I2).
-            let (next, limit) = unsafe { (&(*chunk).next, (*chunk).limit.get()) };
+            let (next, limit) = unsafe { ((*chunk).next.get(), (*chunk).limit.get()) };
             if layout::bump(payload_start(chunk), limit, layout).is_some() {
-                link.set(next.get());
+                if before.is_null() {
+                    self.set_first_free(next);
+                } else {
+                    // SAFETY: as above.
+                    unsafe { (*before).next.set(next) };
+                }
                 return Some(chunk);
             }
-            link = next;
+            (before, chunk) = (chunk, next);
         }
         None
+    }
+
+    /// The first chunk of the cache, whichever of the two is in use.
+    fn first_free(&self) -> *mut Chunk {
+        if self.is_metered() {
+            self.hidden.get()
+        } else {
+            self.home.cache()
+        }
+    }
+
+    fn set_first_free(&self, chunk: *mut Chunk) {
+        if self.is_metered() {
+            self.hidden.set(chunk);
+        } else {
+            self.home.set_cache(chunk);
+        }
+    }
+
+    /// Puts a chunk into the cache.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is mapped and this thread's, in nobody's use, and on no list.
+    unsafe fn push_free(&self, chunk: *mut Chunk) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            (*chunk).set_meter(null());
+            (*chunk).next.set(self.first_free());
+        }
+        self.set_first_free(chunk);
+    }
+
+    /// Calls `visit` with every free chunk.
+    fn for_each_cached(&self, mut visit: impl FnMut(*mut Chunk)) {
+        for first in [self.home.cache(), self.hidden.get()] {
+            let mut next = first;
+            while !next.is_null() {
+                visit(next);
+                // SAFETY: cached chunks are mapped and this thread's (I2).
+                next = unsafe { (*next).next.get() };
+            }
+        }
     }
 
     /// A big chunk for one block: the chunk, and the block's address. One that is `promoted` lies outside the arena's limit.

@@ -6,8 +6,8 @@ use core::ptr::{self, NonNull};
 
 use allocator_api2::alloc::{AllocError as ApiError, Allocator};
 
-use super::{Frame, exhausted};
-use crate::allocators::arena::GuardMeter;
+use super::{Frame, arena_of, exhausted};
+use crate::allocators::arena::{Arena, GuardMeter};
 use crate::allocators::layout::footprint;
 use crate::allocators::os;
 use crate::error::AllocError;
@@ -87,6 +87,11 @@ impl Frame<'_> {
         ScratchMap::with_capacity_and_hasher_in(capacity, hasher, self.scratch())
     }
 
+    fn arena(&self) -> &Arena {
+        // SAFETY: the guard is open.
+        unsafe { arena_of(self.first) }
+    }
+
     #[inline(always)]
     fn allocate_block(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         if layout.size() == 0 {
@@ -112,9 +117,9 @@ impl Frame<'_> {
             self.move_back(start);
             self.count(bytes);
             os::conceal(start, bytes);
-        } else if self.arena.is_big(layout) {
+        } else if self.arena().is_big(layout) {
             // SAFETY: the block is this guard's, and the caller gives it up.
-            unsafe { self.arena.take_back_big(start, self.first) };
+            unsafe { self.arena().take_back_big(start, self.first) };
             self.refund(bytes);
         }
     }
@@ -154,7 +159,7 @@ impl Frame<'_> {
             return false;
         };
         let more = footprint(new) - footprint(old);
-        if end > limit || !meter.admit_more(self.arena, more) {
+        if end > limit || !meter.admit_more(self.arena(), more) {
             return false;
         }
         self.ptr.set(end);

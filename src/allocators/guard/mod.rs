@@ -5,7 +5,7 @@
 //! +--------------------+    +-----------+ next  +------+ next  +-------+ next  +-----------+ next  +-----------+
 //! | ptr, limit         |--->| bumped in |------>| full |------>| first |------>| big chunk |------>| big chunk |---> null
 //! | top, first         |    +-----------+       +------+       +-------+       +-----------+       +-----------+
-//! | arena              |
+//! | home               |
 //! +--------------------+
 //! ```
 //!
@@ -13,7 +13,7 @@
 //! it when the inner one closes. So each takes a chunk from the arena's cache (I3), and guards may nest, close in any
 //! order, or be forgotten.
 //!
-//! Closing pushes the list from `top` to `first` back onto the cache, without looking at it. That overwrites the link from
+//! Closing pushes the list from `top` to `first` back onto the cache of its home, without looking at it. That overwrites the link from
 //! `first` to the guard's big chunks, which is how the arena knows that they are free: see `Big::is_free`. Closing is kept
 //! this small so that the optimiser copies it into the unwinding path too; called from there instead, it would force the
 //! guard's fields from registers into memory, and each allocation would pay.
@@ -32,7 +32,7 @@ use core::marker::PhantomData;
 use core::mem::{self, MaybeUninit};
 use core::ptr::NonNull;
 
-use crate::allocators::arena::{Arena, GuardMeter, Refused, cost};
+use crate::allocators::arena::{Arena, GuardHome, GuardMeter, Refused, cost};
 use crate::allocators::chunk::{self, Chunk, payload_start};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
@@ -81,7 +81,8 @@ pub struct Frame<'a> {
     limit: Cell<usize>,
     top: Cell<*mut Chunk>,
     first: *mut Chunk,
-    arena: &'a Arena,
+    /// Where its chunks go back to.
+    home: &'a GuardHome,
     /// Of the tag that the guard was opened under, on this thread. Never freed.
     counters: &'static TagCounters,
     /// Neither `Send` nor `Sync`: the arena is this thread's.
@@ -104,14 +105,14 @@ impl Domain {
         // SAFETY: this thread's arena in this domain, which is borrowed for as long as the guard lives; counters are never
         // freed.
         let (arena, counters) = unsafe { (&*arena, &*counters) };
-        let cached = arena.cache.get();
-        let (chunk, limit) = if cached.is_null() {
+        let cached = arena.home.cache();
+        let (chunk, limit, home) = if cached.is_null() {
             first_chunk(self, arena)?
         } else {
             // SAFETY: cached chunks are mapped and this thread's (I2).
             unsafe {
-                arena.cache.set((*cached).next.get());
-                (cached, (*cached).limit.get())
+                arena.home.set_cache((*cached).next.get());
+                (cached, (*cached).limit.get(), &arena.home)
             }
         };
         Ok(Frame {
@@ -119,7 +120,7 @@ impl Domain {
             limit: Cell::new(limit),
             top: Cell::new(chunk),
             first: chunk,
-            arena,
+            home,
             counters,
             _here: PhantomData,
         })
@@ -128,16 +129,20 @@ impl Domain {
 
 #[cold]
 #[inline(never)]
-fn first_chunk(domain: &Domain, arena: &Arena) -> Result<(*mut Chunk, usize), AllocError> {
+fn first_chunk<'a>(
+    domain: &Domain,
+    arena: &'a Arena,
+) -> Result<(*mut Chunk, usize, &'a GuardHome), AllocError> {
     let chunk = arena
         .take(Layout::new::<()>())
         .map_err(|refused| refusal(refused, Layout::new::<()>()))?;
     if arena.is_metered() {
-        local(|local| arena.meter_guard(chunk, local, domain));
-        return Ok((chunk, payload_start(chunk)));
+        let home = local(|local| arena.meter_guard(chunk, local, domain));
+        return Ok((chunk, payload_start(chunk), home));
     }
     // SAFETY: just taken, so it is mapped and this thread's (I2).
-    Ok((chunk, unsafe { (*chunk).limit.get() }))
+    let limit = unsafe { (*chunk).limit.get() };
+    Ok((chunk, limit, &arena.home))
 }
 
 fn refusal(refused: Refused, layout: Layout) -> AllocError {
@@ -159,6 +164,16 @@ fn exhausted(error: AllocError) -> ! {
     panic!("{error}")
 }
 
+/// The arena of the guard with this first chunk.
+///
+/// # Safety
+///
+/// The guard is open, on this thread.
+unsafe fn arena_of<'a>(first: *mut Chunk) -> &'a Arena {
+    // SAFETY: a guard's chunks are mapped (I3); they belong to the arena, whose domain the guard borrows.
+    unsafe { &*(*first).home }
+}
+
 /// What a guard's slow path gives back. It takes the guard's fields by value and in registers, so that the optimiser can keep
 /// a local guard in registers too.
 struct Next {
@@ -174,13 +189,14 @@ struct Next {
 #[cold]
 #[inline(never)]
 fn next_chunk(
-    arena: &Arena,
     first: *mut Chunk,
     top: *mut Chunk,
     ptr: usize,
     limit: usize,
     layout: Layout,
 ) -> Result<Next, AllocError> {
+    // SAFETY: the guard is open.
+    let arena = unsafe { arena_of(first) };
     // SAFETY: the guard is open.
     if ptr == limit
         && let Some(meter) = unsafe { GuardMeter::of(first) }
@@ -285,28 +301,17 @@ fn next_metered(
     }
 }
 
-/// A guard closes whose pointer equals its limit: it is full, or its allocations were counted.
-#[cold]
-#[inline(never)]
-fn close_full(first: *mut Chunk) {
-    // SAFETY: the guard is open until its caller returns.
-    if let Some(meter) = unsafe { GuardMeter::of(first) } {
-        meter.close(first);
-    }
-}
-
 #[cold]
 #[inline(never)]
 #[track_caller]
 fn next_chunk_or_panic(
-    arena: &Arena,
     first: *mut Chunk,
     top: *mut Chunk,
     ptr: usize,
     limit: usize,
     layout: Layout,
 ) -> Next {
-    match next_chunk(arena, first, top, ptr, limit, layout) {
+    match next_chunk(first, top, ptr, limit, layout) {
         Ok(next) => next,
         Err(error) => exhausted(error),
     }
@@ -323,8 +328,8 @@ impl Frame<'_> {
         if let Some(block) = self.bump_here(layout) {
             return Ok(block);
         }
-        let (arena, first, top) = (self.arena, self.first, self.top.get());
-        let next = next_chunk(arena, first, top, self.ptr.get(), self.limit.get(), layout)?;
+        let (first, top) = (self.first, self.top.get());
+        let next = next_chunk(first, top, self.ptr.get(), self.limit.get(), layout)?;
         Ok(self.go_on(next, layout))
     }
 
@@ -337,8 +342,8 @@ impl Frame<'_> {
         if let Some(block) = self.bump_here(layout) {
             return block;
         }
-        let (arena, first, top) = (self.arena, self.first, self.top.get());
-        let next = next_chunk_or_panic(arena, first, top, self.ptr.get(), self.limit.get(), layout);
+        let (first, top) = (self.first, self.top.get());
+        let next = next_chunk_or_panic(first, top, self.ptr.get(), self.limit.get(), layout);
         self.go_on(next, layout)
     }
 
@@ -355,7 +360,7 @@ impl Frame<'_> {
     /// Books bytes in chunks that the guard is done with.
     #[inline(always)]
     fn count(&self, bytes: usize) {
-        add(&self.arena.guard_bytes, bytes as u64);
+        self.home.count(bytes);
         add(&self.counters.frame_bytes, bytes as u64);
     }
 
@@ -504,15 +509,13 @@ impl Drop for Frame<'_> {
                 os::poison(chunk::first_block(chunk), used)
             });
         }
-        let (top, ptr) = (self.top.get(), self.ptr.get());
-        if ptr == self.limit.get() {
-            close_full(self.first);
-        }
-        let used = ptr - payload_start(top);
+        let top = self.top.get();
+        let used = self.ptr.get() - payload_start(top);
         // SAFETY: the guard's chunks are mapped and this thread's (I2, I3), and every reference into them is dead.
-        unsafe { (*self.first).next.set(self.arena.cache.get()) };
-        self.arena.cache.set(top);
+        unsafe { (*self.first).next.set(self.home.cache()) };
+        // First: who sees that the guard has closed sees that, too.
         self.count(used);
+        self.home.set_cache(top);
     }
 }
 
