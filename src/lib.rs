@@ -25,6 +25,9 @@ pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
 pub use config::AllocConfig;
+pub use diagnostics::{
+    DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,
+};
 pub use error::{AllocError, AllocErrorKind, FrameError};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;

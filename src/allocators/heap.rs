@@ -43,7 +43,10 @@ pub(crate) fn allocate(layout: Layout, _payer: &Payer) -> Result<NonNull<u8>, Al
         let tag = local.tag.get();
         match local.counters_of(tag) {
             Some(counters) => counters.heap.allocated(layout.size()),
-            None => LIMBO.counters(tag).heap.allocated_shared(layout.size()),
+            None => {
+                LIMBO.counters(tag).heap.allocated_shared(layout.size());
+                diagnostics::thread_state_missing("heap memory");
+            }
         }
         tag
     });
@@ -68,7 +71,8 @@ fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
 /// `block` came from [`allocate`] with this layout, and is not used any more.
 #[inline]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    let (whole, prefix) = with_prefix(layout).expect("the layout was computed before");
+    let (whole, prefix) = with_prefix(layout)
+        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // SAFETY: see `allocate`.
     let tag = unsafe { block.cast::<u32>().sub(1).read_unaligned() };
     local(|local| match local.counters_of(tag) {

@@ -5,6 +5,7 @@
 
 mod boundaries;
 mod common;
+mod diagnostics;
 mod guards;
 mod heap;
 mod leases;

@@ -32,6 +32,7 @@ use super::remote::{Block, RemoteList};
 use crate::allocators::os;
 use crate::allocators::record::{LIMBO, add};
 use crate::allocators::thread::{Local, local};
+use crate::diagnostics;
 use crate::sync::Mutex;
 
 /// A list is refilled with at most so many bytes of fresh blocks.
@@ -192,7 +193,8 @@ impl PoolHeap {
             // SAFETY: a fresh block of our page.
             unsafe { self.put(block, class) };
         }
-        self.pop(class).expect("at least one block was added")
+        self.pop(class)
+            .unwrap_or_else(|| diagnostics::bug("a refilled list is empty"))
     }
 
     /// The root of a batch that another thread has handed over.
@@ -287,6 +289,7 @@ fn allocate_slowly(local: &Local, class: usize) -> Option<NonNull<u8>> {
             block
         }
         None => {
+            diagnostics::thread_state_missing("pool memory");
             let _limbo = LIMBO_LOCK.lock();
             let heap = &LIMBO.pool;
             let block = heap.pop(class).unwrap_or_else(|| heap.refill(class));
