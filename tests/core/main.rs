@@ -4,6 +4,7 @@
 //! program then, so that a use after free is caught inside an arena too.
 
 mod boundaries;
+mod build_hints;
 mod common;
 mod diagnostics;
 mod guards;
