@@ -52,7 +52,7 @@ fn write_examples(file: &str, codes: &[DiagnosticCode], names: &str) {
         .unwrap();
     }
     let table = format!(
-        "pub const EXAMPLES: &[(framealloc::DiagnosticCode, fn(), fn())] = &[\n{table}];\n"
+        "pub type Row = (framealloc::DiagnosticCode, fn(), fn());\npub const EXAMPLES: &[Row] = &[\n{table}];\n"
     );
     let folder = env::var_os("OUT_DIR").expect("cargo names a folder");
     fs::write(Path::new(&folder).join(file), functions + &table)

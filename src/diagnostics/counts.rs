@@ -27,16 +27,18 @@ struct Slot {
 }
 
 impl Slot {
-    const FREE: Self = Self {
-        key: AtomicU64::new(0),
-        count: AtomicU64::new(0),
-    };
+    const fn free() -> Self {
+        Self {
+            key: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Of each custom code.
-static CUSTOM: [Slot; 256] = [const { Slot::FREE }; 256];
+static CUSTOM: [Slot; 256] = [const { Slot::free() }; 256];
 /// Of each code and tag.
-static PAIRS: [Slot; 2048] = [const { Slot::FREE }; 2048];
+static PAIRS: [Slot; 2048] = [const { Slot::free() }; 2048];
 
 const TAG_BITS: u32 = 17;
 const _: () = assert!(MAX_TAGS <= 1 << TAG_BITS);

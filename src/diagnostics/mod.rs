@@ -11,11 +11,13 @@
 //! frame does not drown the log; [`count`] knows the exact number. In [strict mode](StrictMode) a report panics as well.
 //!
 //! ```
-//! use framealloc::{StrictModeGuard, fa_assert, fa_emit};
+//! use framealloc::{SmartAlloc, StrictModeGuard, fa_assert, fa_emit};
 //!
+//! let alloc = SmartAlloc::with_defaults();
 //! let _ci = StrictModeGuard::panic_on_error();
 //! fa_emit!(FA003); // a warning: said, and no more
-//! fa_assert!(1 + 1 == 2, FA901);
+//! alloc.begin_frame();
+//! fa_assert!(alloc.frame_is_open(), FA001);
 //! ```
 //!
 //! Invariants: no lock and no borrow is held while a sink runs; a panic of strict mode is the last thing that a report does, and

@@ -40,7 +40,7 @@ pub fn set_sink(sink: impl Fn(&Diagnostic) + Send + Sync + 'static) {
     replace_sink(Some(Arc::new(sink)));
 }
 
-/// Sends reports where they go without a sink: see [the module](self).
+/// Sends reports where they go without a sink: see [`diagnostics`](crate::diagnostics).
 pub fn reset_sink() {
     replace_sink(None);
 }

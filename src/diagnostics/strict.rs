@@ -138,9 +138,8 @@ pub(super) fn must_panic(level: DiagnosticLevel) -> bool {
 /// ```
 /// use framealloc::{SmartAlloc, StrictModeGuard};
 ///
-/// let alloc = SmartAlloc::with_defaults();
 /// let _strict = StrictModeGuard::panic_on_error();
-/// let outcome = std::panic::catch_unwind(|| alloc.end_frame());
+/// let outcome = std::panic::catch_unwind(|| SmartAlloc::with_defaults().end_frame());
 /// assert!(outcome.is_err());
 /// ```
 #[derive(Debug)]

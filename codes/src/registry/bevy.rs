@@ -35,13 +35,13 @@ pub(crate) const FA102: Texts = Texts {
     example: Some(Example {
         wrong: "\
 let mut app = App::new();
-app.add_plugins(SmartAllocPlugin);
+app.add_plugins(SmartAllocPlugin).add_systems(Update, || ());
 app.main_mut().update_schedule = Some(Update.intern()); // `Main` never runs
 app.update();
 ",
         right: "\
 let mut app = App::new();
-app.add_plugins(SmartAllocPlugin);
+app.add_plugins(SmartAllocPlugin).add_systems(Update, || ());
 app.update();
 ",
     }),
