@@ -8,7 +8,8 @@
 //! 3. standard error, in debug builds.
 //!
 //! The same code for the same tag is reported at its 1st, 2nd, 4th, 8th … time, with the count, so that a mistake made every
-//! frame does not drown the log; [`count`] knows the exact number. In [strict mode](StrictMode) a report panics as well.
+//! frame does not drown the log; [`count`] knows the exact number, and [`recent`] the newest reports, wherever they went. In
+//! [strict mode](StrictMode) a report panics as well.
 //!
 //! ```
 //! use framealloc::{SmartAlloc, StrictModeGuard, fa_assert, fa_emit};
@@ -38,7 +39,9 @@ pub use framealloc_codes::{
     Category, CodeInfo, DiagnosticCode, DiagnosticKind, DiagnosticLevel, Example, RaisedBy,
 };
 pub use report::{emit, emit_with_context};
-pub use sink::{CollectingSink, capture, reset_sink, set_sink, set_verbose, suppress_diagnostics};
+pub use sink::{
+    CollectingSink, capture, recent, reset_sink, set_sink, set_verbose, suppress_diagnostics,
+};
 pub use strict::{StrictMode, StrictModeGuard, init_from_env, set_strict_mode, strict_mode};
 
 #[doc(hidden)]

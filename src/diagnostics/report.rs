@@ -128,12 +128,8 @@ fn deliver(
         return None;
     }
     let fatal = strict::must_panic(level);
-    let route = if captured || !count.is_power_of_two() {
-        None
-    } else {
-        Route::find()
-    };
-    if !captured && !fatal && route.is_none() {
+    let limited = !captured && !count.is_power_of_two();
+    if limited && !fatal {
         return None;
     }
     let mut report = report();
@@ -144,8 +140,11 @@ fn deliver(
     let text = fatal.then(|| PanicText(&report).to_string());
     if captured {
         sink::push_captured(report);
-    } else if let Some(route) = route {
-        route.send(&report);
+    } else if !limited {
+        sink::keep(&report);
+        if let Some(route) = Route::find() {
+            route.send(&report);
+        }
     }
     text
 }

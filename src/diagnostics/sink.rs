@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use framealloc_codes::DiagnosticCode;
 
@@ -207,6 +207,26 @@ fn trace(report: &Diagnostic) {
         DiagnosticLevel::Warning => event!(WARN),
         DiagnosticLevel::Hint => event!(INFO),
     }
+}
+
+static RECENT: LazyLock<CollectingSink> = LazyLock::new(CollectingSink::new);
+
+/// The newest reports of the process, oldest first, wherever they went: for panels and snapshots, which leave the sink to the
+/// program. Like what is sent they are limited by code and tag; there are 1,024 of them at most. What is captured is not
+/// among them.
+///
+/// ```
+/// framealloc::fa_emit!(FA003);
+/// let newest = framealloc::diagnostics::recent().pop().unwrap();
+/// assert_eq!(newest.code.name(), "FA003");
+/// ```
+pub fn recent() -> Vec<Diagnostic> {
+    RECENT.reports()
+}
+
+/// Remembers a report for [`recent`].
+pub(super) fn keep(report: &Diagnostic) {
+    RECENT.emit(report);
 }
 
 /// Reports are kept by a [`CollectingSink`] up to this number; then the oldest ones go.

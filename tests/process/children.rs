@@ -197,3 +197,34 @@ fn more_tags_than_are_told_apart_are_counted_and_limited_all_the_same() {
     let output = run("child_reports_for_more_tags_than_are_told_apart", None);
     assert!(stdout(&output).contains("done;"), "{output:?}");
 }
+
+mod registry {
+    include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+}
+
+/// Runs the registry's examples for FA202, of which the wrong one reports where a thread ends.
+#[test]
+#[ignore = "started by other tests, in a process of its own"]
+fn child_asks_for_memory_too_late() {
+    assert!(is_child());
+    let code = DiagnosticCode::FA202;
+    let row = registry::EXAMPLES.iter().find(|row| row.0 == code);
+    let &(_, wrong, right) = row.unwrap();
+    right();
+    let right = count(code);
+    wrong();
+    println!("right={right} wrong={};", count(code));
+}
+
+/// Which destructor of a thread-local runs first is the system's affair: here it is the youngest's.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_wrong_example_of_fa202_reports_it_and_the_right_one_does_not() {
+    let output = run("child_asks_for_memory_too_late", None);
+    assert!(stdout(&output).contains("right=0 wrong=1;"), "{output:?}");
+    if cfg!(debug_assertions) {
+        let report =
+            "[framealloc][FA202] warning: pool memory was asked for where this thread has no state";
+        assert!(stderr(&output).starts_with(report), "{output:?}");
+    }
+}

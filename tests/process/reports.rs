@@ -85,6 +85,33 @@ fn suppressed_reports_are_counted_and_panic_in_strict_mode_all_the_same() {
 }
 
 #[test]
+fn recent_reports_are_kept_wherever_they_went() {
+    let _alone = alone();
+    let newest = || diagnostics::recent().pop().map(|report| report.code.name());
+    fa_diagnostic!(
+        Note,
+        code = "RECENT1",
+        message = "to standard error or nowhere"
+    );
+    assert_eq!(newest(), Some("RECENT1"));
+    let sent = sent(|| {
+        for _ in 0..3 {
+            fa_diagnostic!(Note, code = "RECENT2", message = "to the sink");
+        }
+    });
+    assert_eq!(newest(), Some("RECENT2"));
+    let recent = diagnostics::recent();
+    assert_eq!(counts(&recent[recent.len() - 2..]), [1, 2]);
+    assert_eq!(sent, recent[recent.len() - 2..]);
+    diagnostics::suppress_diagnostics(true);
+    fa_diagnostic!(Note, code = "RECENT3", message = "to nobody");
+    diagnostics::suppress_diagnostics(false);
+    assert_eq!(newest(), Some("RECENT3"));
+    diagnostics::capture(|| fa_diagnostic!(Note, code = "RECENT4", message = "captured"));
+    assert_eq!(newest(), Some("RECENT3"));
+}
+
+#[test]
 fn verbose_reports_say_where_and_debug_messages_are_sent() {
     let _alone = alone();
     let evaluated = RefCell::new(0);
@@ -192,11 +219,11 @@ fn memory_asked_for_after_a_threads_state_is_gone_is_fa202() {
             let alloc = SmartAlloc::new(AllocConfig::minimal());
             for what in ["frame", "pool", "heap"] {
                 let before = count(DiagnosticCode::FA202);
-                match what {
+                alloc.with_tag("fa202", |alloc| match what {
                     "frame" => alloc.begin_frame(),
                     "pool" => drop(alloc.pool_box([1_u8; 20]).unwrap()),
                     _ => drop(alloc.heap_box([1_u8; 20]).unwrap()),
-                }
+                });
                 let raised = count(DiagnosticCode::FA202) - before;
                 LATE.lock().unwrap().push((what, raised));
             }
@@ -210,6 +237,8 @@ fn memory_asked_for_after_a_threads_state_is_gone_is_fa202() {
     let _alone = alone();
     // Were it to panic there, the process would end.
     set_strict_mode(StrictMode::PanicOnWarning);
+    let log = CollectingSink::new();
+    log.install();
     thread::spawn(|| {
         // Thread-locals are destroyed in some order of their first use: one of the two outlives the allocator's.
         FIRST.with(|_| ());
@@ -219,6 +248,8 @@ fn memory_asked_for_after_a_threads_state_is_gone_is_fa202() {
     .join()
     .unwrap();
     set_strict_mode(StrictMode::Warn);
+    diagnostics::reset_sink();
+    assert!(log.is_empty(), "a sink could not use thread-locals there");
     let mut late = LATE.lock().unwrap().clone();
     late.sort_unstable();
     assert_eq!(
