@@ -110,6 +110,7 @@ codes! {
         FA402 "streaming-budget" Warning RunTime "streaming budget exhausted";
         FA403 "scratch-pool-full" Warning RunTime "scratch pool full";
         FA404 "unknown-group" Error RunTime "unknown group";
+        FA405 "value-in-use" Error RunTime "value in use";
     }
     Behaviour, behaviour {
         FA501 "frame-memory-lives-long" Warning RunTime "frame allocation behaves like long-lived data";

@@ -24,8 +24,8 @@ alloc.end_frame();
 };
 
 pub(crate) const FA002: Texts = Texts {
-    cause: "a `FrameBox` that is kept past `end_frame`; it stays valid, and its chunk is kept apart until it drops",
-    remedy: "drop it before the frame ends, or keep the value in a `pool_box()`",
+    cause: "a `FrameBox` that is kept past `end_frame`, or past the rollback of what it was allocated in; it stays valid, and its chunk is kept apart until it drops",
+    remedy: "drop it before the frame ends or is rolled back, or keep the value in a `pool_box()`",
     example: Some(Example {
         wrong: "\
 let alloc = SmartAlloc::with_defaults();

@@ -76,3 +76,23 @@ alloc.groups().free_group(level);
 ",
     }),
 };
+
+pub(crate) const FA405: Texts = Texts {
+    cause: "a value of a group or behind a handle that is read, written or pinned elsewhere in a way that excludes this use",
+    remedy: "let the other guard drop or unpin first, or try again",
+    example: Some(Example {
+        wrong: "\
+let alloc = SmartAlloc::with_defaults();
+let handle = alloc.handles().insert(7_u32).unwrap();
+let reader = alloc.handles().resolve(handle).unwrap();
+let _ = alloc.handles().resolve_mut(handle); // while it is read
+drop(reader);
+",
+        right: "\
+let alloc = SmartAlloc::with_defaults();
+let handle = alloc.handles().insert(7_u32).unwrap();
+drop(alloc.handles().resolve(handle));
+let _ = alloc.handles().resolve_mut(handle);
+",
+    }),
+};
