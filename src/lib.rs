@@ -31,6 +31,9 @@ pub use budgets::{
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
 };
 pub use config::AllocConfig;
+pub use diagnostics::{
+    DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,
+};
 pub use error::{AllocError, AllocErrorKind, FrameError};
 pub use phases::{Phase, PhaseGuard};
 pub use shared_frames::SharedFrames;

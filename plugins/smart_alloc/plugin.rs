@@ -7,6 +7,7 @@
 use bevy_app::{App, Plugin};
 
 use super::{AllocResource, frames, sub_apps, system_tags};
+use crate::diagnostics;
 use crate::{AllocConfig, SmartAlloc};
 
 /// Gives an app an allocator whose frames are the app's updates, and charges memory to the system that asked for it.
@@ -80,6 +81,7 @@ impl SmartAllocPlugin {
 
 impl Plugin for SmartAllocPlugin {
     fn build(&self, app: &mut App) {
+        diagnostics::set_bevy_context(true);
         if !app.world().contains_resource::<AllocResource>() {
             app.insert_resource(AllocResource::new(self.make_alloc()));
         }

@@ -267,6 +267,15 @@ impl Domain {
         })
     }
 
+    /// The number of the frame for the thread whose arena this is, and whether it is open. Nobody joins it by asking.
+    pub(crate) fn frame_of(&self, arena: &Arena) -> (u64, bool) {
+        if self.is_shared() {
+            (self.shared_frames.load(Relaxed), self.shared_is_open())
+        } else {
+            (arena.frames(), arena.open.get())
+        }
+    }
+
     pub(crate) fn frame_is_open(&self) -> bool {
         self.shared_is_open()
             || local(|local| {
@@ -341,15 +350,33 @@ impl Domain {
         })
     }
 
-    /// Reports leases of `bytes` that are still held though their frame has ended.
-    pub(crate) fn report_escape(&self, tags: NotedTags, bytes: usize) {
-        let tags = TagNames(tags);
-        diagnostics::report(
-            DiagnosticCode::FA002,
-            format_args!(
-                "{bytes} bytes of frame memory from {tags} are still in use after their frame ended"
-            ),
-        );
+    /// Reports leases that are still held though their frame has ended, by chunk: who made them, and their bytes.
+    pub(crate) fn report_escapes(&self, escaped: impl IntoIterator<Item = (NotedTags, usize)>) {
+        let messages = escaped.into_iter().map(|(tags, bytes)| {
+            let newest = match tags[0] {
+                NO_TAG => TagId::ROOT,
+                tag => TagId::from_index(tag),
+            };
+            let tags = TagNames(tags);
+            (newest, Escape { tags, bytes })
+        });
+        diagnostics::report_each(DiagnosticCode::FA002, messages);
+    }
+}
+
+/// What is reported of a chunk whose leases escape their frame.
+struct Escape {
+    tags: TagNames,
+    bytes: usize,
+}
+
+impl fmt::Display for Escape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tags, bytes } = self;
+        write!(
+            f,
+            "{bytes} bytes of frame memory from {tags} are still in use after their frame ended"
+        )
     }
 }
 

@@ -46,7 +46,10 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
     with_traffic(
         charge,
         |traffic| traffic.allocated(layout.size()),
-        |shared| shared.allocated_shared(layout.size()),
+        |shared| {
+            shared.allocated_shared(layout.size());
+            diagnostics::thread_state_missing("heap memory");
+        },
     );
     payer.count_for_phase(layout.size());
     // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
@@ -85,7 +88,8 @@ fn with_traffic(charge: Charge, own: impl FnOnce(&Traffic), shared: impl FnOnce(
 /// `block` came from [`allocate`] with this layout, and is not used any more.
 #[inline]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    let (whole, prefix) = with_prefix(layout).expect("the layout was computed before");
+    let (whole, prefix) = with_prefix(layout)
+        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // SAFETY: see `allocate`.
     let charge = unsafe { Charge::from_word(block.cast::<usize>().sub(1).read_unaligned()) };
     with_traffic(

@@ -50,6 +50,18 @@ pub(crate) fn advise_huge_pages(start: NonNull<u8>, layout: Layout) {
     let _ = (start, layout, HUGE_PAGE);
 }
 
+/// Whether the calling thread is the process's first. `None` where the system does not tell.
+pub(crate) fn is_main_thread() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: both only ask for a number.
+        let (process, thread) = unsafe { (libc::getpid(), libc::syscall(libc::SYS_gettid)) };
+        Some(libc::c_long::from(process) == thread)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Fills memory that was just freed, so that a read of it is recognised, and hides it from the sanitizer.
 ///
 /// # Safety

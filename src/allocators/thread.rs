@@ -25,6 +25,7 @@ use super::domain::Domain;
 use super::pool::heap::PoolHeap;
 use super::record::{LIMBO_BLOCK, Record, TagCounters, add, for_each_record};
 use crate::budgets::Account;
+use crate::diagnostics;
 
 /// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
 static EMPTY_POOL: PoolHeap = PoolHeap::new();
@@ -175,6 +176,26 @@ impl Local {
             let shared = unsafe { &*record };
             shared.pool.flush();
             shared.hand_back();
+        }
+    }
+
+    /// Whether this thread's record is being made, was given back, or could not be made: see [`LIMBO`](super::record::LIMBO).
+    pub(crate) fn is_past_its_end(&self) -> bool {
+        self.record.get().is_null() && self.starting.get()
+    }
+
+    /// The number of the frame in the domain that is active here, and whether it is open. Zero if none is active.
+    pub(crate) fn frame(&self) -> (u64, bool) {
+        let Some(index) = self.active.get().checked_sub(1) else {
+            return (0, false);
+        };
+        // SAFETY: there is a table if an entry is active; it is this thread's, and not borrowed elsewhere (I6).
+        let entry = unsafe { &(&*self.table.get())[index] };
+        let (arena, owner) = (entry.arena, entry.owner.upgrade());
+        match owner {
+            // SAFETY: the domain is alive, so its arena is; it is this thread's (I2).
+            Some(domain) => domain.frame_of(unsafe { &*arena }),
+            None => (0, false),
         }
     }
 
@@ -351,6 +372,7 @@ impl Local {
     #[inline(never)]
     fn activate_first(&self, domain: &Domain) -> *const Arena {
         if self.record().is_none() {
+            diagnostics::thread_state_missing("frame memory");
             // `EXIT` has run: what other thread-locals' destructors use from here on is handed back after them.
             let _ = LATE_EXIT.try_with(|_| ());
         }

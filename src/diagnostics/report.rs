@@ -1,147 +1,40 @@
-//! Where diagnostics go.
+//! The way of a report: counted, captured or sent, and in strict mode a panic at its end.
 
-use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::Arc;
 
-use super::code::{DiagnosticCode, DiagnosticKind};
+use framealloc_codes::{DiagnosticCode, DiagnosticKind, DiagnosticLevel};
+
+use super::diagnostic::{Diagnostic, PanicText};
+use super::sink::{self, Route};
+use super::{counts, strict};
 use crate::error::AllocError;
-use crate::sync::Mutex;
+use crate::tags::TagId;
 
-/// One report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Diagnostic {
-    /// The code.
-    pub code: DiagnosticCode,
-    /// What happened.
-    pub message: String,
-    /// How often this code has been reported in this process, this time included.
-    pub count: u64,
-}
-
-impl Diagnostic {
-    /// How serious it is.
-    pub fn kind(&self) -> DiagnosticKind {
-        self.code.kind()
-    }
-
-    /// What to do.
-    pub fn help(&self) -> &'static str {
-        self.code.info().remedy
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            code,
-            message,
-            count,
-        } = self;
-        write!(f, "[framealloc][{code}] {}: {message}", code.kind())?;
-        if *count > 1 {
-            write!(f, " (time {count})")?;
-        }
-        write!(f, "\n  help: {}", self.help())
-    }
-}
-
-type Sink = Arc<dyn Fn(&Diagnostic) + Send + Sync>;
-
-static SINK: Mutex<Option<Sink>> = Mutex::new(None);
-static COUNTS: [AtomicU64; DiagnosticCode::ALL.len()] =
-    [const { AtomicU64::new(0) }; DiagnosticCode::ALL.len()];
-
-thread_local! {
-    static CAPTURED: RefCell<Option<Vec<Diagnostic>>> = const { RefCell::new(None) };
-    static REPORTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Sends reports to `sink` from now on.
+/// Reports that something happened, with the usual cause and the remedy from the registry.
 ///
-/// The sink runs on the thread that has something to report, with no lock held: it may allocate, also from the allocator
-/// that reports. What happens to be reported inside a sink is counted, not sent.
-///
-/// ```
-/// use framealloc::diagnostics;
-///
-/// diagnostics::set_sink(|report| println!("{report}"));
-/// ```
-pub fn set_sink(sink: impl Fn(&Diagnostic) + Send + Sync + 'static) {
-    let sink: Sink = Arc::new(sink);
-    let replaced = SINK.lock().replace(sink);
-    // Its destructor is the user's code: it runs with the lock released.
-    drop(replaced);
-}
-
-/// How often `code` has been reported in this process, rate limit or not.
-pub fn count(code: DiagnosticCode) -> u64 {
-    COUNTS[code as usize].load(Relaxed)
-}
-
-/// Runs `f` and returns every report made meanwhile on this thread, instead of sending them to the sink: for tests.
-///
-/// ```
-/// use framealloc::{SmartAlloc, diagnostics::{self, DiagnosticCode}};
-///
-/// let alloc = SmartAlloc::with_defaults();
-/// let (_, reports) = diagnostics::capture(|| alloc.end_frame());
-/// assert_eq!(reports[0].code, DiagnosticCode::FA006);
-/// ```
-pub fn capture<R>(f: impl FnOnce() -> R) -> (R, Vec<Diagnostic>) {
-    struct Restore(Option<Vec<Diagnostic>>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            CAPTURED.set(self.0.take());
-        }
-    }
-    let restore = Restore(CAPTURED.replace(Some(Vec::new())));
-    let result = f();
-    let reports = CAPTURED.take().unwrap_or_default();
-    drop(restore);
-    (result, reports)
-}
-
-/// Counts a report, and sends it unless it has been sent often.
+/// Call it last, with no lock and no borrow held: sinks do what they like, and in strict mode it panics.
 #[cold]
 pub(crate) fn report(code: DiagnosticCode, message: fmt::Arguments<'_>) {
-    let count = COUNTS[code as usize].fetch_add(1, Relaxed) + 1;
-    let diagnostic = || Diagnostic {
-        code,
-        message: message.to_string(),
-        count,
-    };
-    // Thread-locals are gone in the last destructors of a thread; what is reported there is only counted.
-    let captured = CAPTURED.try_with(|captured| match &mut *captured.borrow_mut() {
-        Some(reports) => {
-            reports.push(diagnostic());
-            true
-        }
-        None => false,
-    });
-    if captured != Ok(false) || !count.is_power_of_two() {
-        return;
+    let tag = TagId::current();
+    finish(deliver(code, code.level(), tag, || {
+        Diagnostic::explained(code, message.to_string())
+    }));
+}
+
+/// Reports the same code about several tags. In strict mode it panics once all of them have been reported.
+#[cold]
+pub(crate) fn report_each<M: fmt::Display>(
+    code: DiagnosticCode,
+    messages: impl Iterator<Item = (TagId, M)>,
+) {
+    let mut first = None;
+    for (tag, message) in messages {
+        let fatal = deliver(code, code.level(), tag, || {
+            Diagnostic::explained(code, message.to_string()).with_tag(tag)
+        });
+        first = first.or(fatal);
     }
-    let sink = SINK.lock().clone();
-    if sink.is_none() && !cfg!(debug_assertions) {
-        return;
-    }
-    if REPORTING.try_with(|reporting| reporting.replace(true)) != Ok(false) {
-        return;
-    }
-    struct Done;
-    impl Drop for Done {
-        fn drop(&mut self) {
-            let _ = REPORTING.try_with(|reporting| reporting.set(false));
-        }
-    }
-    let _done = Done;
-    match sink {
-        Some(sink) => sink(&diagnostic()),
-        None => eprintln!("{}", diagnostic()),
-    }
+    finish(first);
 }
 
 /// Reports a refused allocation and passes it on.
@@ -155,4 +48,110 @@ pub(crate) fn refused(error: AllocError) -> AllocError {
     }
     report(error.code(), format_args!("{}", Message(&error)));
     error
+}
+
+/// FA202: memory is asked for where this thread has no state. No user's code runs, and nothing panics.
+#[cold]
+pub(crate) fn thread_state_missing(what: &str) {
+    report(
+        DiagnosticCode::FA202,
+        format_args!("{what} was asked for where this thread has no state of its own"),
+    );
+}
+
+/// FA901: what cannot be has happened.
+///
+/// It counts and panics, and does not go by the sink: borrows and locks may be held where it is called.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(crate) fn bug(what: &str) -> ! {
+    let code = DiagnosticCode::FA901;
+    counts::add(code, TagId::current());
+    let info = code.info();
+    panic!(
+        "[framealloc][{code}] {}: {what}\n  help: {}",
+        info.meaning, info.remedy
+    );
+}
+
+/// Reports what the program itself has found, by the same way as the allocator's own reports: it is rate-limited by code and
+/// tag, and strict mode applies.
+///
+/// The macros [`fa_emit!`](crate::fa_emit) and [`fa_diagnostic!`](crate::fa_diagnostic) write this shorter.
+///
+/// ```
+/// use framealloc::diagnostics::{self, Diagnostic, DiagnosticCode};
+///
+/// let (_, reports) = diagnostics::capture(|| {
+///     diagnostics::emit(Diagnostic::of(DiagnosticCode::FA003));
+/// });
+/// assert_eq!(reports[0].message, "frame arena exhausted");
+/// ```
+pub fn emit(report: Diagnostic) {
+    let (code, level, tag) = (report.code, report.kind.level(), report.tag);
+    finish(deliver(code, level, tag, || report));
+}
+
+/// [`emit`] with the thread and frame that it happens in.
+pub fn emit_with_context(report: Diagnostic) {
+    emit(report.with_context());
+}
+
+/// What `fa_debug!` sends: neither counted nor limited.
+#[doc(hidden)]
+pub fn debug(message: fmt::Arguments<'_>) {
+    if !sink::is_verbose() || sink::is_sending() {
+        return;
+    }
+    let report = || {
+        let code = DiagnosticCode::Custom("debug");
+        Diagnostic::new(DiagnosticKind::Note, code, message.to_string())
+    };
+    if sink::is_capturing() {
+        sink::push_captured(report());
+    } else if let Some(route) = Route::find() {
+        route.send(&report());
+    }
+}
+
+/// Counts a report, and captures or sends it, unless it has been sent often. Returns what strict mode is to panic with.
+fn deliver(
+    code: DiagnosticCode,
+    level: DiagnosticLevel,
+    tag: TagId,
+    report: impl FnOnce() -> Diagnostic,
+) -> Option<String> {
+    let count = counts::add(code, tag);
+    let captured = sink::is_capturing();
+    if !captured && sink::is_sending() {
+        return None;
+    }
+    let fatal = strict::must_panic(level);
+    let limited = !captured && !count.is_power_of_two();
+    if limited && !fatal {
+        return None;
+    }
+    let mut report = report();
+    report.count = count;
+    if sink::is_verbose() && report.context.is_none() {
+        report = report.with_context();
+    }
+    let text = fatal.then(|| PanicText(&report).to_string());
+    if captured {
+        sink::push_captured(report);
+    } else if !limited {
+        sink::keep(&report);
+        if let Some(route) = Route::find() {
+            route.send(&report);
+        }
+    }
+    text
+}
+
+/// Panics, if strict mode is to.
+fn finish(fatal: Option<String>) {
+    if let Some(text) = fatal {
+        panic!("{text}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The plugins on a headless Bevy, through the public door.
 
 mod accounting;
+mod diagnostics;
 mod frames;
 mod mistakes;
 mod plugin;

@@ -62,7 +62,7 @@ fn a_refusal_names_the_tag_the_bytes_and_the_remedy() {
         assert!(error.to_string().contains(part));
     }
     assert!(error.to_string().starts_with("[FA001]"));
-    assert!(report.help().contains("begin_frame"));
+    assert!(report.help.as_deref().unwrap().contains("begin_frame"));
 }
 
 #[test]

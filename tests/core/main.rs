@@ -8,7 +8,9 @@ const METERED: bool = false;
 
 mod boundaries;
 mod budgets;
+mod build_hints;
 mod common;
+mod diagnostics;
 mod guards;
 mod heap;
 mod leases;

@@ -1,7 +1,12 @@
-//! What is the process's, not an allocator's: the sink of reports, and the totals of pools and heap. One test at a time.
+//! What is the process's, not an allocator's: the sink of reports, the mode that the environment sets, and the totals of pools
+//! and heap. One test at a time.
 
+mod children;
+mod reports;
 mod sinks;
 mod totals;
+#[cfg(feature = "tracing")]
+mod tracing_events;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask test` is everything that continuous integration does, `cargo xtask bench`
-//! measures and writes the results table.
+//! measures and writes the results table, `cargo xtask codes` writes the pages of the diagnostic codes.
 
+mod codes;
 mod counts;
 mod packages;
 mod stages;
@@ -33,6 +34,8 @@ enum Command {
     },
     /// Measure against the peers and write benches/RESULTS.md.
     Bench,
+    /// Write docs/codes/ and the README's table of codes from the registry.
+    Codes,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +64,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench => {
             packages::provide(&sh, packages::VALGRIND)?;
             counts::write_results(&sh)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Codes => {
+            codes::write(&sh)?;
             Ok(ExitCode::SUCCESS)
         }
     }

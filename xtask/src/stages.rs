@@ -1,7 +1,7 @@
 //! The stages of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::packages::{C_COMPILER, DISPLAY, VALGRIND};
-use crate::{counts, root, target_dir};
+use crate::{codes, counts, root, target_dir};
 use anyhow::Result;
 use xshell::{Cmd, Shell, cmd};
 
@@ -34,6 +34,12 @@ pub const STAGES: &[Stage] = &[
         what: "rustfmt finds nothing to change",
         needs: &[],
         run: format,
+    },
+    Stage {
+        name: "codes",
+        what: "the registry of diagnostic codes, and the pages and the table that are written from it",
+        needs: C_COMPILER,
+        run: diagnostic_codes,
     },
     Stage {
         name: "core",
@@ -99,8 +105,19 @@ fn format(sh: &Shell) -> Result<Outcome> {
     Ok(Passed)
 }
 
+fn diagnostic_codes(sh: &Shell) -> Result<Outcome> {
+    codes::check(sh)?;
+    cmd!(sh, "cargo test -p framealloc-codes").run()?;
+    Ok(Passed)
+}
+
 fn core_tests(sh: &Shell) -> Result<Outcome> {
     cmd!(sh, "cargo test -p framealloc-tests --no-fail-fast").run()?;
+    cmd!(
+        sh,
+        "cargo test -p framealloc-tests --test process --features tracing"
+    )
+    .run()?;
     // Debug builds charge pool blocks to tags, which takes the pools' slow paths: only a release build runs the fast ones.
     cmd!(
         sh,
@@ -155,6 +172,7 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         &["--no-default-features"][..],
         &["--no-default-features", "--features", "parking_lot"],
         &["--no-default-features", "--features", "parking_lot,debug"],
+        &["--no-default-features", "--features", "tracing"],
         &["--no-default-features", "--features", "bevy"],
         &["--features", "debug"],
         &["--features", "hotpatching"],
@@ -172,6 +190,8 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         "framealloc-tests",
         "-p",
         "framealloc-benches",
+        "-p",
+        "framealloc-codes",
         "-p",
         "xtask",
     ];
@@ -191,6 +211,9 @@ fn docs(sh: &Shell) -> Result<Outcome> {
             .env("RUSTDOCFLAGS", "-D warnings")
             .run()?;
     }
+    cmd!(sh, "cargo doc --no-deps -p framealloc-codes")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
     Ok(Passed)
 }
 

@@ -6,6 +6,7 @@ use std::alloc::Layout;
 use crate::allocators::chunk::Chunk;
 use crate::allocators::layout;
 use crate::allocators::os;
+use crate::diagnostics;
 
 /// The mapping of one big chunk.
 pub(super) struct Big {
@@ -73,5 +74,5 @@ impl Big {
 pub(super) fn big_of(bigs: &mut [Big], chunk: *mut Chunk) -> &mut Big {
     bigs.iter_mut()
         .find(|big| big.header() == chunk)
-        .expect("FA901: a big chunk that its arena does not know (please report this)")
+        .unwrap_or_else(|| diagnostics::bug("an arena does not know its big chunk"))
 }

@@ -35,6 +35,7 @@ use super::os;
 use super::record::add;
 use super::thread::{Local, NotedTags};
 use crate::budgets::ThreadBudget;
+use crate::diagnostics;
 use crate::phases;
 use crate::stats::ArenaStats;
 
@@ -232,8 +233,8 @@ impl Arena {
         }
         local.flush_frees();
         // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
-        for (tags, bytes) in escaped {
-            domain.report_escape(tags, bytes);
+        if !escaped.is_empty() {
+            domain.report_escapes(escaped);
         }
         if !unended.is_empty() {
             phases::report_unended(&unended);
@@ -478,7 +479,7 @@ impl Arena {
                 }
                 inside
             })
-            .expect("a region has room for the next chunk");
+            .unwrap_or_else(|| diagnostics::bug("no region has room for the next chunk"));
         let chunk = (region.start.as_ptr() as usize + index * CHUNK) as *mut Chunk;
         let start = payload_start(chunk);
         os::reveal(chunk as usize, layout::HEADER);
@@ -713,7 +714,9 @@ impl Arena {
         unsafe { (*next).balance.set(0) };
         self.top.set(next);
         local.jump(start, limit);
-        Ok(bump_first(local, layout).expect("a chunk that was taken for the block holds it"))
+        Ok(bump_first(local, layout).unwrap_or_else(|| {
+            diagnostics::bug("a chunk does not hold the block that it was taken for")
+        }))
     }
 
     /// Leases a block with a chunk of its own: retired from the start, so that its one lease recycles it.
@@ -743,7 +746,8 @@ impl Arena {
 
     /// The domain, for someone who has a guard or a lease of it.
     pub(crate) fn domain(&self) -> Arc<Domain> {
-        self.domain.upgrade().expect("a guard borrows its domain")
+        let domain = self.domain.upgrade();
+        domain.unwrap_or_else(|| diagnostics::bug("a guard has outlived its domain"))
     }
 
     fn top_is_free(&self, top: *mut Chunk, local: &Local) -> bool {

@@ -243,8 +243,9 @@ fn another_chunk(
         .map_err(|refused| refusal(refused, layout))?;
     // SAFETY: just taken, so it is mapped and this thread's (I2).
     let (start, limit) = unsafe { (payload_start(chunk), (*chunk).limit.get()) };
-    let (block, end) =
-        layout::bump(start, limit, layout).expect("a chunk that was taken for the block holds it");
+    let (block, end) = layout::bump(start, limit, layout).unwrap_or_else(|| {
+        diagnostics::bug("a chunk does not hold the block that it was taken for")
+    });
     let used = ptr - payload_start(top);
     // SAFETY: the chunks are mapped and this thread's; they are the guard's alone (I3).
     unsafe {

@@ -197,7 +197,7 @@ impl PoolHeap {
             unsafe { self.put(block, class) };
         }
         self.pop(Lists::FREE, class)
-            .expect("at least one block was added")
+            .unwrap_or_else(|| diagnostics::bug("a refilled list is empty"))
     }
 
     /// The root of a batch that another thread has handed over.
@@ -309,6 +309,9 @@ fn allocate_slowly(
 /// A block from the calling thread's heaps, or from limbo's.
 fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>> {
     let record = local.record();
+    if record.is_none() {
+        diagnostics::thread_state_missing("pool memory");
+    }
     let limbo = record.is_none().then(|| LIMBO_LOCK.lock());
     let pools = record.unwrap_or(&LIMBO);
     let heap = if charge == Charge::NOBODY {

@@ -1,0 +1,6 @@
+use framealloc::StrictModeGuard;
+
+fn main() {
+    let guard = StrictModeGuard::panic_on_error();
+    std::thread::spawn(move || drop(guard));
+}

@@ -1,0 +1,3 @@
+fn main() {
+    framealloc::fa_emit!(FA999);
+}
