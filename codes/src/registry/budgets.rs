@@ -9,12 +9,12 @@ pub(crate) const FA301: Texts = Texts {
     example: Some(Example {
         wrong: "\
 let alloc = SmartAlloc::new(AllocConfig::default().with_budgets(true).with_memory_limit(1 << 20));
-let level = alloc.heap_box([0_u8; 2 << 20]);
+let level = alloc.try_heap_alloc::<[u8; 2 << 20]>();
 assert!(level.is_err());
 ",
         right: "\
 let alloc = SmartAlloc::new(AllocConfig::default().with_budgets(true).with_memory_limit(4 << 20));
-let level = alloc.heap_box([0_u8; 2 << 20]);
+let level = alloc.try_heap_alloc::<[u8; 2 << 20]>();
 assert!(level.is_ok());
 ",
     }),
