@@ -20,6 +20,7 @@ mod smart_alloc;
 mod stats;
 mod sync;
 pub mod tags;
+mod threads;
 
 pub use allocators::audit::HeapAudit;
 pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
@@ -39,6 +40,12 @@ pub use phases::{Phase, PhaseGuard};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};
+pub use threads::{
+    BarrierError, BarrierErrorKind, BarrierMember, BarrierStats, DeferredConfig,
+    DeferredConfigBuilder, DeferredControlStats, DeferredProcessing, FrameBarrier,
+    FrameBarrierBuilder, QueueFullPolicy, TransferError, TransferHandle, TransferId,
+    TransferRegistry, TransferState, TransferStats,
+};
 
 #[cfg(feature = "bevy")]
 pub mod bevy;

@@ -7,6 +7,7 @@ use core::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 use super::arena::{Arena, ArenaLimits};
+use super::pool;
 use super::thread::{Local, NO_TAG, NotedTags, local};
 use crate::budgets::Ledger;
 use crate::config::AllocConfig;
@@ -228,6 +229,7 @@ impl Domain {
             arena.open.set(true);
             arena.begun();
             local.key.set(key);
+            pool::deferred::frame_begins(local);
             Ok(())
         })
     }

@@ -50,3 +50,4 @@ pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
 pub(crate) mod thread;
+pub(crate) mod transfers;

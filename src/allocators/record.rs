@@ -19,7 +19,9 @@ use std::alloc::Layout;
 use std::sync::{Mutex, PoisonError};
 
 use super::os;
+use super::pool::deferred::Returns;
 use super::pool::heap::PoolHeap;
+use super::transfers::Transfers;
 
 /// What one thread charged to one tag since the program began. Only the record's thread writes (plain loads and stores,
 /// never read-modify-write); anyone reads.
@@ -111,21 +113,29 @@ pub(crate) struct Record {
     pub(crate) pool: PoolHeap,
     /// The pool of blocks that are charged to someone.
     pub(crate) charged: PoolHeap,
+    /// What other threads freed of both.
+    pub(crate) returns: Returns,
     blocks: [AtomicPtr<CounterBlock>; BLOCKS],
+    pub(crate) transfers: Transfers,
+    /// Set before the record is published; limbo's is 0.
+    number: AtomicU64,
     next_all: AtomicPtr<Record>,
     next_idle: Cell<*const Record>,
 }
 
-// SAFETY: `pool`, `charged` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
+// SAFETY: `pool`, `charged`, `returns` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
 // the rest is atomic (I5).
 unsafe impl Sync for Record {}
 
 impl Record {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            pool: PoolHeap::new(),
-            charged: PoolHeap::new(),
+            pool: PoolHeap::new(false),
+            charged: PoolHeap::new(true),
+            returns: Returns::new(),
             blocks: [const { AtomicPtr::new(null_mut()) }; BLOCKS],
+            transfers: Transfers::new(),
+            number: AtomicU64::new(0),
             next_all: AtomicPtr::new(null_mut()),
             next_idle: Cell::new(null()),
         }
@@ -152,6 +162,11 @@ impl Record {
         let mut list = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         self.next_idle.set(list.0);
         list.0 = self;
+    }
+
+    /// A number that no other record has.
+    pub(super) fn number(&self) -> u64 {
+        self.number.load(Relaxed)
     }
 
     /// The counters of a tag, made on first use.
@@ -227,6 +242,10 @@ fn new_record() -> *const Record {
     let record = memory.as_ptr().cast::<Record>();
     // SAFETY: the memory is ours, and of the right size and alignment.
     unsafe { record.write(Record::new()) };
+    static RECORDS: AtomicU64 = AtomicU64::new(1);
+    let number = RECORDS.fetch_add(1, Relaxed);
+    // SAFETY: not published yet.
+    unsafe { (*record).number.store(number, Relaxed) };
     let mut head = ALL.load(Relaxed);
     loop {
         // SAFETY: not published yet.

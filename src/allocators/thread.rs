@@ -28,7 +28,7 @@ use crate::budgets::Account;
 use crate::diagnostics;
 
 /// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
-static EMPTY_POOL: PoolHeap = PoolHeap::new();
+static EMPTY: Record = Record::new();
 
 /// The tag before the current one, and its counters on this thread.
 #[derive(Debug)]
@@ -78,6 +78,8 @@ pub(crate) struct Local {
     pub pool: Cell<*const PoolHeap>,
     /// Phases that are open on this thread, of all allocators.
     pub phases: Cell<usize>,
+    /// The record; an empty one while there is none.
+    mine: Cell<*const Record>,
     /// One more than the index of the table's active entry, and zero if none is active.
     active: Cell<usize>,
     table: Cell<*mut Vec<Entry>>,
@@ -99,8 +101,9 @@ thread_local! {
             counters: Cell::new(&raw const LIMBO_BLOCK[0]),
             record: Cell::new(null()),
             known_account: Cell::new(None),
-            pool: Cell::new(&raw const EMPTY_POOL),
+            pool: Cell::new(&raw const EMPTY.pool),
             phases: Cell::new(0),
+            mine: Cell::new(&raw const EMPTY),
             active: Cell::new(0),
             table: Cell::new(null_mut()),
             starting: Cell::new(false),
@@ -148,6 +151,7 @@ impl Local {
         EXIT.try_with(|_| ()).ok()?;
         let record = Record::take()?;
         self.record.set(record);
+        self.mine.set(record);
         self.choose_pool();
         self.counters.set(record.counters(self.tag.get()));
         Some(record)
@@ -169,7 +173,8 @@ impl Local {
         self.settle();
         self.counters.set(&raw const LIMBO_BLOCK[0]);
         let record = self.record.replace(null());
-        self.pool.set(&raw const EMPTY_POOL);
+        self.pool.set(&raw const EMPTY.pool);
+        self.mine.set(&raw const EMPTY);
         self.starting.set(true);
         if !record.is_null() {
             // SAFETY: records are never freed; this thread held it until here.
@@ -294,15 +299,11 @@ impl Local {
         self.counters.set(outer.counters);
     }
 
-    /// Hands frees for other threads over to them.
+    /// This thread's record; an empty one, which stays so, if it has none.
     #[inline(always)]
-    pub(crate) fn flush_frees(&self) {
-        let record = self.record.get();
-        // SAFETY: records are never freed (I5), and this one is the calling thread's.
-        if !record.is_null() && unsafe { (*record).pool.has_batch() } {
-            // SAFETY: as above.
-            unsafe { (*record).pool.flush() };
-        }
+    pub(crate) fn own_record(&self) -> &'static Record {
+        // SAFETY: records are never freed (I5).
+        unsafe { &*self.mine.get() }
     }
 
     /// Decides whether pools have fast paths on this thread.
@@ -310,7 +311,7 @@ impl Local {
         let record = self.record.get();
         self.pool
             .set(if record.is_null() || self.phases.get() != 0 {
-                &raw const EMPTY_POOL
+                &raw const EMPTY.pool
             } else {
                 // SAFETY: records are never freed (I5).
                 unsafe { &raw const (*record).pool }

@@ -6,6 +6,7 @@
 /// `metered.rs` runs the same tests with budgets on.
 const METERED: bool = false;
 
+mod barrier;
 mod boundaries;
 mod budgets;
 mod build_hints;
@@ -23,6 +24,7 @@ mod shared;
 mod tags;
 mod thread_budgets;
 mod threads;
+mod transfer;
 
 /// Under AddressSanitizer, a size that it does not support is refused as it is without it, instead of ending the process.
 #[expect(unsafe_code, reason = "the sanitizer asks for a function of this name")]

@@ -2,11 +2,13 @@
 //! and heap. One test at a time.
 
 mod children;
+mod deferred;
 mod reports;
 mod sinks;
 mod totals;
 #[cfg(feature = "tracing")]
 mod tracing_events;
+mod transfers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -83,14 +83,14 @@ pub(crate) const FA206: Texts = Texts {
         wrong: "\
 let alloc = SmartAlloc::with_defaults();
 alloc.begin_frame();
-let handle = alloc.frame_box_for_transfer([0_u8; 64]).unwrap();
+let handle = alloc.frame_box_for_transfer([0_u8; 64]);
 std::thread::spawn(move || drop(handle)).join().unwrap(); // nobody received it
 alloc.end_frame();
 ",
         right: "\
 let alloc = SmartAlloc::with_defaults();
 alloc.begin_frame();
-let handle = alloc.frame_box_for_transfer([0_u8; 64]).unwrap();
+let handle = alloc.frame_box_for_transfer([0_u8; 64]);
 std::thread::spawn(move || assert_eq!(handle.receive()[0], 0)).join().unwrap();
 alloc.end_frame();
 ",
@@ -111,7 +111,7 @@ fn simulate(alloc: &SmartAlloc) {
 ",
         right: "\
 fn simulate(alloc: &SmartAlloc) {
-    let input = alloc.frame_box_for_transfer([0.0_f32; 64]).unwrap();
+    let input = alloc.frame_box_for_transfer([0.0_f32; 64]);
     std::thread::scope(|scope| {
         scope.spawn(move || println!(\"{}\", input.receive()[0]));
     });

@@ -32,6 +32,7 @@ use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
 use super::layout::{self, CHUNK, footprint};
 use super::os;
+use super::pool;
 use super::record::add;
 use super::thread::{Local, NotedTags};
 use crate::budgets::ThreadBudget;
@@ -181,7 +182,7 @@ impl Arena {
         local.rewound(start, used);
         self.countdown.set(self.countdown.get() - 1);
         self.count_frame(used);
-        local.flush_frees();
+        pool::deferred::frame_ends(local, domain);
     }
 
     /// Books the bytes of the frame that ends.
@@ -231,7 +232,6 @@ impl Arena {
                 self.look_over();
             }
         }
-        local.flush_frees();
         // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
         if !escaped.is_empty() {
             domain.report_escapes(escaped);
@@ -239,6 +239,7 @@ impl Arena {
         if !unended.is_empty() {
             phases::report_unended(&unended);
         }
+        pool::deferred::frame_ends(local, domain);
     }
 
     /// Takes leave of the active chunk: it goes to the cache, or is retired if something in it is leased.

@@ -1,23 +1,19 @@
 //! Frees on their way to another thread, gathered and handed over many at a time.
 //!
 //! A batch travels as one element of the owner's remote list. Its blocks are bound together not as a chain but as a tree, in
-//! which each block holds the addresses of two more:
+//! which each block holds the addresses of as many others as it has words, up to eight. With blocks of 32 bytes:
 //!
 //! ```text
-//!             root: link of the remote list, 1
-//!                                            |
-//!                      1: left 2, right 3 <--+
-//!                       /              \
-//!              2: 4, 5                  3: 6, 7
-//!               /   \                    /   \
-//!              4     5                  6     7    ...
+//!   0, the root:  link of the remote list, 1, 2, 3
+//!                                          |  |  |
+//!                 +------------------------+  |  +-----------------------+
+//!                 v                           v                          v
+//!   1: 4, 5, 6, 7               2: 8, 9, 10, 11            3: 12, 13, 14, 15     ...
 //! ```
 //!
-//! The blocks of a full batch from the 32nd on have no children, which is known without looking at them: they are not touched
-//! by the thread that frees them.
-//!
 //! The blocks lie in the other core's cache. Along a chain the owner would wait for each before it knows the next; in a tree
-//! it waits for six levels, and the blocks of a level arrive together.
+//! it waits for a few levels, and the blocks of a level arrive together. Of a full batch only the first blocks have children,
+//! and the others are not touched by the thread that frees them: 56 of 64, where blocks have 64 bytes.
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
@@ -26,19 +22,12 @@ use super::heap::PoolHeap;
 use super::remote::Block;
 
 /// The blocks of a full batch.
-const CAPACITY: usize = 64;
-
-/// The blocks of a full batch that have children, which all have two, are those before this one.
-const LEAVES: usize = CAPACITY / 2;
-/// Set in the root's second word if its batch is full. Blocks are aligned to 16 bytes.
+pub(super) const CAPACITY: usize = 64;
+/// The most children of a block.
+pub(super) const MAX_LINKS: usize = 8;
+/// Set in the root's second word if its batch is full: then the blocks without children hold nothing. In other batches, the
+/// children of every block end with null, where there are fewer than it has words. Blocks are aligned to 16 bytes.
 const FULL: usize = 1;
-
-/// What a block of a batch holds: the root has its link first and block 1 second, the others their two children.
-#[repr(C)]
-struct Node {
-    first: *mut Block,
-    second: *mut Block,
-}
 
 /// Blocks of one owner, gathered by another thread.
 pub(super) struct Batch {
@@ -56,113 +45,141 @@ impl Batch {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.len.get() == 0
-    }
-
     /// Adds a block, unless the batch is full or another owner's.
+    #[inline(always)]
     pub(super) fn add(&self, block: *mut Block, owner: *const PoolHeap) -> bool {
         let len = self.len.get();
-        if len == CAPACITY || (len != 0 && self.owner.get() != owner) {
-            return false;
+        if len == CAPACITY || self.owner.get() != owner {
+            if len != 0 {
+                return false;
+            }
+            self.owner.set(owner);
         }
-        self.owner.set(owner);
         self.blocks[len].set(block);
         self.len.set(len + 1);
         true
     }
 
-    /// Empties the batch: its owner, and its blocks bound together under one root. `None` if there are none.
-    pub(super) fn take(&self) -> Option<(*const PoolHeap, *mut Block)> {
+    /// How many blocks it has.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// One of the blocks, if it has any.
+    pub(super) fn first(&self) -> Option<*mut Block> {
+        (self.len() > 0).then(|| self.blocks[0].get())
+    }
+
+    /// Empties the batch, and binds its blocks together. There is at least one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`bind`].
+    pub(super) unsafe fn take(&self, links: impl Fn(*mut Block) -> usize) -> *mut Block {
         let len = self.len.replace(0);
-        let root = self.blocks[..len].first()?.get();
-        let block = |index: usize| self.blocks[index].get();
-        let child = |index: usize| {
-            if index < len {
-                block(index)
-            } else {
-                null_mut()
-            }
-        };
-        // SAFETY: the blocks are free, this thread's to give, and hold at least two words.
-        unsafe {
-            if len == CAPACITY {
-                bind_root(root, block(1).map_addr(|top| top | FULL));
-                for index in 1..LEAVES {
-                    bind(block(index), block(2 * index), block(2 * index + 1));
-                }
-            } else {
-                bind_root(root, child(1));
-                for index in 1..len {
-                    bind(block(index), child(2 * index), child(2 * index + 1));
-                }
-            }
-        }
-        Some((self.owner.get(), root))
+        // SAFETY: the caller's contract.
+        unsafe { bind(len, |index| self.blocks[index].get(), links) }
+    }
+
+    /// Empties the batch: the first of these are its blocks.
+    pub(super) fn take_blocks(&self) -> [*mut Block; CAPACITY] {
+        self.len.set(0);
+        self.blocks.each_ref().map(Cell::get)
     }
 }
 
-/// Makes `block` a batch of its own.
+/// Binds `len` blocks together, at least one, and returns the root. `links` is how many words a block has, up to
+/// [`MAX_LINKS`].
 ///
 /// # Safety
 ///
-/// The block is free, the caller's, and holds at least two words.
-pub(super) unsafe fn bind_one(block: *mut Block) {
-    // SAFETY: the caller's contract.
-    unsafe { bind_root(block, null_mut()) }
+/// The blocks are free, the caller's, and hold as many words as `links` says, which is at least two.
+pub(super) unsafe fn bind(
+    len: usize,
+    block: impl Fn(usize) -> *mut Block,
+    links: impl Fn(*mut Block) -> usize,
+) -> *mut Block {
+    let full = len == CAPACITY;
+    let mut next = 1;
+    let mut parent = 0;
+    // The blocks from here on have no children.
+    while next < len || (parent < len && !full) {
+        let at = block(parent);
+        let words = at.cast::<*mut Block>();
+        for word in usize::from(parent == 0)..links(at) {
+            if next == len {
+                if !full {
+                    // SAFETY: a word of a block of ours.
+                    unsafe { words.add(word).write(null_mut()) };
+                }
+                break;
+            }
+            let mut child = block(next);
+            if full && next == 1 {
+                child = child.map_addr(|child| child | FULL);
+            }
+            // SAFETY: as above.
+            unsafe { words.add(word).write(child) };
+            next += 1;
+        }
+        parent += 1;
+    }
+    block(0)
 }
 
+/// Calls `visit` with each block of a batch, the root last, and returns how many there were. `visit` may overwrite the block.
+///
+/// # Safety
+///
+/// `root` came from a remote list, and is the caller's; `links` is what it was bound with.
 #[inline(always)]
-unsafe fn bind(block: *mut Block, first: *mut Block, second: *mut Block) {
-    // SAFETY: the callers' contract.
-    unsafe { block.cast::<Node>().write(Node { first, second }) };
-}
-
-unsafe fn bind_root(root: *mut Block, top: *mut Block) {
-    // SAFETY: the callers' contract.
-    unsafe { (&raw mut (*root.cast::<Node>()).second).write(top) }
-}
-
-/// Calls `visit` with each block of a batch, the root last. `visit` may overwrite the block.
-///
-/// # Safety
-///
-/// `root` came from a remote list, and is the caller's.
-pub(super) unsafe fn unbind(root: *mut Block, mut visit: impl FnMut(*mut Block)) {
+pub(super) unsafe fn unbind(
+    root: *mut Block,
+    links: impl Fn(*mut Block) -> usize,
+    mut visit: impl FnMut(*mut Block),
+) -> usize {
     let mut blocks = [null_mut::<Block>(); CAPACITY];
     blocks[0] = root;
     let mut len = 1;
-    // SAFETY: the blocks of a batch are bound as `take` and `bind_one` do it, and came with the root.
+    // SAFETY: the blocks of a batch are bound as `bind` does it, and came with the root.
     unsafe {
-        let top = (&raw const (*root.cast::<Node>()).second).read();
-        if top.addr() & FULL != 0 {
+        let top = root.cast::<*mut Block>().add(1).read();
+        let full = top.addr() & FULL != 0;
+        let mut parent = 0;
+        if top.is_null() {
+            parent = 1;
+        } else {
             blocks[1] = top.map_addr(|top| top & !FULL);
-            for index in 1..LEAVES {
-                let Node { first, second } = blocks[index].cast::<Node>().read();
-                blocks[2 * index] = first;
-                blocks[2 * index + 1] = second;
-            }
-            len = CAPACITY;
-        } else if !top.is_null() {
-            blocks[1] = top;
             len = 2;
-            let mut next = 1;
-            while next < len {
-                let Node { first, second } = blocks[next].cast::<Node>().read();
-                for child in [first, second] {
-                    if !child.is_null() {
-                        blocks[len] = child;
-                        len += 1;
-                    }
+        }
+        let mut word = 2;
+        while parent < len && len < CAPACITY {
+            let words = blocks[parent].cast::<*mut Block>();
+            let links = links(blocks[parent]);
+            if full {
+                for word in word..links.min(word + CAPACITY - len) {
+                    blocks[len] = words.add(word).read();
+                    len += 1;
                 }
-                next += 1;
+            } else {
+                for word in word..links {
+                    let child = words.add(word).read();
+                    if child.is_null() {
+                        break;
+                    }
+                    blocks[len] = child;
+                    len += 1;
+                }
             }
+            parent += 1;
+            word = 0;
         }
     }
     for &block in blocks[..len].iter().rev() {
         visit(block);
     }
+    len
 }
 
 #[cfg(test)]
@@ -170,29 +187,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_arrives_whole_whatever_its_size() {
-        for count in 0..=CAPACITY {
-            let mut memory = [[0usize; 2]; CAPACITY];
-            let batch = Batch::new();
-            let owner = null::<PoolHeap>();
-            let mut sent: Vec<_> = memory[..count]
-                .iter_mut()
-                .map(|block| (&raw mut *block).cast::<Block>())
-                .collect();
-            for &block in &sent {
-                assert!(batch.add(block, owner));
+    fn a_batch_arrives_whole_whatever_its_size_and_that_of_its_blocks() {
+        // By their place in memory, blocks have one size or another.
+        for sizes in [[2, 2, 2], [4, 4, 4], [8, 8, 8], [2, 8, 4], [8, 2, 6]] {
+            for count in 1..=CAPACITY {
+                let mut memory = [[0xCD_usize; MAX_LINKS]; CAPACITY];
+                let start = memory.as_ptr().addr();
+                let links = |block: *mut Block| {
+                    sizes[(block.addr() - start) / size_of::<[usize; MAX_LINKS]>() % 3]
+                };
+                let batch = Batch::new();
+                let owner = null::<PoolHeap>();
+                let mut sent: Vec<_> = memory[..count]
+                    .iter_mut()
+                    .map(|block| (&raw mut *block).cast::<Block>())
+                    .collect();
+                for &block in &sent {
+                    assert!(batch.add(block, owner));
+                }
+                assert_eq!(batch.len(), count);
+                let mut arrived = Vec::new();
+                // SAFETY: the blocks are ours, as large as the largest, and bound as they are unbound.
+                let len = unsafe {
+                    let root = batch.take(links);
+                    unbind(root, links, |block| arrived.push(block))
+                };
+                assert_eq!(len, count);
+                assert_eq!(batch.len(), 0);
+                sent.sort();
+                arrived.sort();
+                assert_eq!(arrived, sent);
             }
-            let mut arrived = Vec::new();
-            if let Some((to, root)) = batch.take() {
-                assert_eq!(to, owner);
-                // SAFETY: the batch is bound, and ours.
-                unsafe { unbind(root, |block| arrived.push(block)) };
-            }
-            assert!(batch.is_empty());
-            sent.sort();
-            arrived.sort();
-            assert_eq!(arrived, sent);
         }
+    }
+
+    #[test]
+    fn the_leaves_of_a_full_batch_are_not_touched() {
+        let mut memory = [[0xCD_usize; MAX_LINKS]; CAPACITY];
+        let blocks = memory
+            .each_mut()
+            .map(|block| (&raw mut *block).cast::<Block>());
+        // SAFETY: the blocks are ours, and have so many words.
+        unsafe { bind(CAPACITY, |index| blocks[index], |_| MAX_LINKS) };
+        let touched = memory.iter().filter(|block| **block != [0xCD; MAX_LINKS]);
+        assert_eq!(touched.count(), CAPACITY / MAX_LINKS);
     }
 
     #[test]

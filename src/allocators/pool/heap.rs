@@ -5,9 +5,8 @@
 //! +----------------------------+               +-------+-------+-------+-------+-----------------+
 //! | free[class] --> block --> block -->         | owner | block | block | block | not carved yet  |
 //! | fresh[class]: uncarved rest of a page ----->| class |       |       |       |                 |
-//! | remote <== other threads' frees, by 64     +-------+-------+-------+-------+-----------------+
-//! | batch: frees for one other owner
-//! +----------------------------+
+//! | batch: frees for one other owner            | queue |       |       |       |                 |
+//! +----------------------------+               +-------+-------+-------+-------+-----------------+
 //! ```
 //!
 //! **Charges.** Who a block is charged to is not known on the fast paths, which would pay for it. An allocator that wants to
@@ -17,7 +16,8 @@
 //!
 //! A block freed by its owner goes to the front of its class's list, whatever its page: one list a class and no lists of
 //! pages is what makes churn cheap. A block of another thread's page joins the batch for that owner; a full batch is handed
-//! over with one atomic exchange, and the owner takes all such blocks back when a list of its own runs out.
+//! over with one atomic exchange, to the queue of its owner's record. When that takes it back, and what happens if too much
+//! waits, is [`deferred`]'s concern.
 
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
@@ -28,7 +28,8 @@ use std::alloc::Layout;
 
 use super::batch::{self, Batch};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
-use super::remote::{Block, RemoteList};
+use super::deferred::{self, Mode, Notice, Queue, Returns};
+use super::remote::Block;
 use crate::allocators::os;
 use crate::allocators::payer::{Charge, Payer};
 use crate::allocators::record::{LIMBO, Record, add};
@@ -39,8 +40,8 @@ use crate::sync::Mutex;
 
 /// A list is refilled with at most so many bytes of fresh blocks.
 const REFILL_BYTES: usize = 4096;
-/// A free block is used up to here: for links.
-const FREE_BYTES: usize = 2 * size_of::<*mut Block>();
+/// A free block on a list is used up to here: for its link.
+const FREE_BYTES: usize = size_of::<*mut Block>();
 /// Pages are mapped by the segment.
 const SEGMENT: usize = 2 << 20;
 
@@ -48,6 +49,8 @@ const SEGMENT: usize = 2 << 20;
 struct Page {
     owner: *const PoolHeap,
     class: usize,
+    /// Where its blocks go that other threads free.
+    queue: *const Queue,
     /// The charges of its blocks, by index; null in a page whose blocks are not charged.
     charges: AtomicPtr<AtomicUsize>,
 }
@@ -73,7 +76,7 @@ fn page_of(block: *mut Block) -> *mut Page {
 ///
 /// # Safety
 ///
-/// `block` is a pooled block of `class`, and of a page of this thread if a table is to be made.
+/// `block` is a pooled block of `class`, and of a page of charged blocks if a table is to be made.
 unsafe fn charge_entry(
     block: *mut Block,
     class: usize,
@@ -88,14 +91,19 @@ unsafe fn charge_entry(
                 return None;
             }
             let layout = Layout::array::<AtomicUsize>(blocks_per_page(class)).ok()?;
-            // Only the page's owner makes it, so nobody is raced.
-            table = os::map(layout)?.cast::<AtomicUsize>().as_ptr();
+            let fresh = os::map(layout)?;
+            table = fresh.cast::<AtomicUsize>().as_ptr();
             for index in 0..blocks_per_page(class) {
                 table
                     .add(index)
                     .write(AtomicUsize::new(Charge::NOBODY.to_word()));
             }
-            (*page).charges.store(table, Release);
+            // Blocks of a page may be in use by several threads.
+            let charges = &(*page).charges;
+            if let Err(first) = charges.compare_exchange(null_mut(), table, Release, Acquire) {
+                os::unmap(fresh, layout);
+                table = first;
+            }
         }
         let index = (block as usize - page as usize - first_block(class)) / class_size(class);
         Some(&*table.add(index))
@@ -109,33 +117,31 @@ pub(crate) struct PoolHeap {
     /// The uncarved rest of the newest page of each class: start and end.
     fresh: [Cell<(usize, usize)>; CLASSES],
     batch: Batch,
-    /// Batches taken from the remote list, not looked into yet.
-    returned: Cell<*mut Block>,
+    /// Whether its blocks are charged to someone. Then they never get onto the lists of a heap whose blocks are not, nor the
+    /// other way round: a page of uncharged blocks has no table, and its owner frees without looking for one.
+    charged: bool,
     /// Blocks handed out and taken back by this thread, by class; what is live is the difference over all threads.
     allocs: [AtomicU64; CLASSES],
     frees: [AtomicU64; CLASSES],
+    /// Blocks of other owners that this thread freed.
+    gave: [AtomicU64; CLASSES],
     pages: AtomicU64,
-    /// On a cache line of its own: the other threads write it.
-    remote: Aligned<RemoteList>,
 }
-
-#[repr(align(128))]
-struct Aligned<T>(T);
 
 // SAFETY: the cells are touched by the thread that holds the record (limbo's under its lock); the rest is atomic (I5).
 unsafe impl Sync for PoolHeap {}
 
 impl PoolHeap {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(charged: bool) -> Self {
         Self {
+            charged,
             free: [const { Cell::new(null_mut()) }; 2 * CLASSES],
             fresh: [const { Cell::new((0, 0)) }; CLASSES],
             batch: Batch::new(),
-            returned: Cell::new(null_mut()),
             allocs: [const { AtomicU64::new(0) }; CLASSES],
             frees: [const { AtomicU64::new(0) }; CLASSES],
+            gave: [const { AtomicU64::new(0) }; CLASSES],
             pages: AtomicU64::new(0),
-            remote: Aligned(RemoteList::new()),
         }
     }
 
@@ -143,8 +149,22 @@ impl PoolHeap {
     pub(crate) fn traffic(&self, class: usize) -> (u64, u64) {
         (
             self.allocs[class].load(Relaxed),
-            self.frees[class].load(Relaxed),
+            self.frees[class].load(Relaxed) + self.gave[class].load(Relaxed),
         )
+    }
+
+    /// Blocks of `class` that this thread freed for others.
+    pub(super) fn gave(&self, class: usize) -> u64 {
+        self.gave[class].load(Relaxed)
+    }
+
+    pub(super) fn is_charged(&self) -> bool {
+        self.charged
+    }
+
+    /// Whether there is a free block of `class`.
+    pub(super) fn has(&self, class: usize) -> bool {
+        !self.free[class].get().is_null()
     }
 
     /// Bytes of this thread's pages.
@@ -152,22 +172,34 @@ impl PoolHeap {
         self.pages.load(Relaxed) * PAGE as u64
     }
 
-    /// Takes a block from the list of `class`, refilling it if need be.
+    /// Takes a block from the list of `class`, refilling it. `returns` is of the same record.
     #[cold]
-    fn refill(&self, class: usize) -> *mut Block {
-        // One batch at a time: its blocks are used while they are near, and no allocation pays for all that came back.
-        while let Some(root) = self.next_returned() {
-            // SAFETY: what was taken is ours: each root brings its batch, of pages that are ours too.
-            unsafe {
-                batch::unbind(root, |block| {
-                    os::reveal(block as usize, FREE_BYTES);
-                    self.put(block, (*page_of(block)).class);
-                });
+    fn refill(&self, returns: &Returns, class: usize) -> *mut Block {
+        let mode = deferred::mode();
+        match mode {
+            Mode::Explicit => {}
+            Mode::Incremental(blocks) => {
+                returns.take_back(blocks);
             }
-            if let Some(block) = self.pop(Lists::FREE, class) {
-                return block;
-            }
+            _ => returns.take_back_until(self, class),
         }
+        if !self.has(class) {
+            // Nobody's, and so anybody's.
+            self.free[class].set(deferred::take_shared(self.charged, class));
+        }
+        let (start, end) = self.fresh[class].get();
+        if !self.has(class) && start == end && matches!(mode, Mode::Incremental(_)) {
+            // Before the pool grows, everything is looked through, so that memory stays flat whatever the rate.
+            returns.take_back_until(self, class);
+        }
+        match self.pop(Lists::FREE, class) {
+            Some(block) => block,
+            None => self.carve(returns, class),
+        }
+    }
+
+    /// Adds fresh blocks to the list of `class`, and takes one. Null if the system has no more memory.
+    fn carve(&self, returns: &Returns, class: usize) -> *mut Block {
         let size = class_size(class);
         let (mut start, mut end) = self.fresh[class].get();
         if start == end {
@@ -180,6 +212,7 @@ impl PoolHeap {
                 page.write(Page {
                     owner: self,
                     class,
+                    queue: &raw const returns.queue,
                     charges: AtomicPtr::new(null_mut()),
                 });
             }
@@ -200,23 +233,54 @@ impl PoolHeap {
             .unwrap_or_else(|| diagnostics::bug("a refilled list is empty"))
     }
 
-    /// The root of a batch that another thread has handed over.
-    fn next_returned(&self) -> Option<*mut Block> {
-        if self.returned.get().is_null() {
-            self.returned.set(self.remote.0.take());
+    /// Puts the blocks of a batch that came back onto their lists, and returns how many there were.
+    ///
+    /// # Safety
+    ///
+    /// `root` is a batch of blocks of this heap's pages, and the caller's; so is the heap.
+    pub(super) unsafe fn put_batch(&self, root: *mut Block, took: &[AtomicU64; CLASSES]) -> usize {
+        // Runs of one class at a time, since most batches are one: their list is then in registers.
+        let (mut class, mut head, mut run) = (0, self.free[0].get(), 0);
+        let end_run = |class: usize, head, run| {
+            self.free[class].set(head);
+            add(&took[class], run);
+        };
+        // SAFETY: the caller's contract; pages are never freed.
+        let len = unsafe {
+            batch::unbind(root, links, |block| {
+                let of = class_of_block(block);
+                if of != class {
+                    end_run(class, head, run);
+                    (class, head, run) = (of, self.free[of].get(), 0);
+                }
+                leave_on_list(block, class);
+                Block::set_next(block, head);
+                head = block;
+                run += 1;
+            })
+        };
+        end_run(class, head, run);
+        len
+    }
+
+    /// Puts a block that came back, with others, onto its list.
+    ///
+    /// # Safety
+    ///
+    /// `block` is free, of a page of this heap, and the caller's; so is the heap.
+    pub(super) unsafe fn put_back(&self, block: *mut Block, took: &[AtomicU64; CLASSES]) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let class = class_of_block(block);
+            leave_on_list(block, class);
+            self.put(block, class);
+            add(&took[class], 1);
         }
-        let root = self.returned.get();
-        if root.is_null() {
-            return None;
-        }
-        // SAFETY: what was taken is ours.
-        self.returned.set(unsafe { Block::next(root) });
-        Some(root)
     }
 
     /// # Safety
     ///
-    /// `block` is free, of a page of this heap, and of `class`.
+    /// `block` is free, the caller's, of `class`, and of a page of blocks that are charged if this heap's are.
     #[inline(always)]
     unsafe fn put(&self, block: *mut Block, class: usize) {
         let list = &self.free[class];
@@ -242,16 +306,15 @@ impl PoolHeap {
     #[cold]
     #[inline(never)]
     pub(crate) fn flush(&self) {
-        if let Some((owner, root)) = self.batch.take() {
-            // SAFETY: heaps are never freed (I5), and the batch is ours to give.
-            unsafe { (*owner).remote.0.push_chain(root, root) };
+        if let Some(notice) = deferred::hand_over(&self.batch) {
+            notice.report();
         }
     }
 
-    /// Whether frees for another thread are waiting.
+    /// The frees for another thread that are gathered.
     #[inline(always)]
-    pub(crate) fn has_batch(&self) -> bool {
-        !self.batch.is_empty()
+    pub(super) fn gathered(&self) -> usize {
+        self.batch.len()
     }
 }
 
@@ -321,7 +384,7 @@ fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>
     };
     let block = match heap.pop(Lists::FREE, class) {
         Some(block) => block,
-        None => heap.refill(class),
+        None => heap.refill(&pools.returns, class),
     };
     let taken = NonNull::new(block.cast::<u8>())?;
     if let Some(tag) = charge.charged_tag() {
@@ -374,6 +437,7 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 #[cold]
 #[inline(never)]
 unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
+    os::reveal(block as usize, links_of(class) * size_of::<*mut Block>());
     // SAFETY: as in `free`.
     let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
     let record = local.record();
@@ -390,23 +454,22 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
             }
         }
     }
-    match record {
-        Some(record) => {
-            add(&record.pool.frees[class], 1);
-            // SAFETY: the block is ours to give.
-            unsafe { give_back(record, block, owner, class) };
-        }
+    let notice = match record {
+        // SAFETY: the block is ours to give.
+        Some(record) => unsafe { give_back(record, block, owner, class) },
         None => {
-            LIMBO.pool.frees[class].fetch_add(1, Relaxed);
-            // SAFETY: the block is ours to give; heaps are never freed (I5).
-            unsafe {
-                batch::bind_one(block);
-                (*owner).remote.0.push_chain(block, block);
-            }
+            LIMBO.pool.gave[class].fetch_add(1, Relaxed);
+            let batch = Batch::new();
+            batch.add(block, owner);
+            deferred::hand_over(&batch)
         }
-    }
-    // Last: whoever gets the budget finds the block free.
+    };
+    // When the block is: whoever gets the budget finds it free.
     charge.release(class_size(class));
+    // Last: the report runs user code.
+    if let Some(notice) = notice {
+        notice.report();
+    }
 }
 
 /// Puts a block back where it belongs: on a list of this thread's, or into the batch for its owner.
@@ -414,21 +477,85 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
 /// # Safety
 ///
 /// The block is free, of `class` and of a page of `owner`, and the caller's to give.
-unsafe fn give_back(record: &Record, block: *mut Block, owner: *const PoolHeap, class: usize) {
+unsafe fn give_back(
+    record: &Record,
+    block: *mut Block,
+    owner: *const PoolHeap,
+    class: usize,
+) -> Option<Notice> {
     for heap in [&record.charged, &record.pool] {
         if core::ptr::eq(owner, heap) {
             // A charged block; or the first thing this thread does with its record is to free a block that an adopted
             // predecessor handed out.
+            add(&heap.frees[class], 1);
+            leave_on_list(block, class);
             // SAFETY: the page is this heap's.
             unsafe { heap.put(block, class) };
-            return;
+            return None;
         }
     }
     let heap = &record.pool;
-    if !heap.batch.add(block, owner) {
-        heap.flush();
-        heap.batch.add(block, owner);
+    add(&heap.gave[class], 1);
+    if heap.batch.add(block, owner) {
+        return None;
     }
+    let notice = deferred::hand_over(&heap.batch);
+    heap.batch.add(block, owner);
+    notice
+}
+
+/// The class of a block.
+///
+/// # Safety
+///
+/// `block` is a pooled block.
+#[inline(always)]
+pub(super) unsafe fn class_of_block(block: *mut Block) -> usize {
+    // SAFETY: the caller's contract; pages are never freed.
+    unsafe { (*page_of(block)).class }
+}
+
+/// The heap whose page a block is of.
+///
+/// # Safety
+///
+/// `block` is a pooled block.
+pub(super) unsafe fn owner_of(block: *mut Block) -> &'static PoolHeap {
+    // SAFETY: the caller's contract; pages and heaps are never freed (I5).
+    unsafe { &*(*page_of(block)).owner }
+}
+
+/// Where a block goes that another thread frees.
+///
+/// # Safety
+///
+/// `block` is a pooled block.
+pub(super) unsafe fn queue_of(block: *mut Block) -> &'static Queue {
+    // SAFETY: as in `owner_of`.
+    unsafe { &*(*page_of(block)).queue }
+}
+
+/// How many words of a free block a batch uses. `block` is a pooled block.
+#[inline(always)]
+pub(super) fn links(block: *mut Block) -> usize {
+    // SAFETY: the caller's contract.
+    links_of(unsafe { class_of_block(block) })
+}
+
+#[inline(always)]
+fn links_of(class: usize) -> usize {
+    // Small classes are by 16 bytes; all others have room for the most.
+    (class_size(class.min(batch::MAX_LINKS)) / size_of::<*mut Block>()).min(batch::MAX_LINKS)
+}
+
+/// A block of a batch, of which only the link is used from here on.
+#[inline(always)]
+pub(super) fn leave_on_list(block: *mut Block, class: usize) {
+    os::conceal(
+        block as usize + FREE_BYTES,
+        links_of(class) * size_of::<*mut Block>() - FREE_BYTES,
+    );
+    os::reveal(block as usize, FREE_BYTES);
 }
 
 /// Guards the cells of limbo's pool.

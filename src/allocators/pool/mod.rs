@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod class;
+pub(crate) mod deferred;
 pub(crate) mod heap;
 pub(crate) mod remote;
 

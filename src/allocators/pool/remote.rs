@@ -1,4 +1,4 @@
-//! The list on which other threads leave blocks for a page's owner: many push, one takes all.
+//! The list on which threads leave blocks for others: many push, and whoever takes takes all.
 //!
 //! ```text
 //!  head --> block --> block --> ... --> null        (the link is the first word of the freed block)
@@ -64,6 +64,12 @@ impl RemoteList {
                 Err(now) => head = now,
             }
         }
+    }
+
+    /// The first block, not to be looked into; null if there is none.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> *mut Block {
+        self.head.load(Ordering::Relaxed)
     }
 
     /// Takes all blocks. They are the caller's.

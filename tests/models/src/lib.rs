@@ -1,10 +1,16 @@
-//! Models of the lock-free parts: the pools' remote list, compiled from the allocator's own source.
+//! Models of the lock-free parts and of what threads wait for, compiled from the allocator's own sources.
 
 #![cfg(test)]
 
 mod atomics;
+mod sync;
+
 #[path = "../../../src/allocators/pool/remote.rs"]
 #[expect(unsafe_code, reason = "as in the allocator")]
 mod remote;
+#[path = "../../../src/threads/rounds.rs"]
+#[expect(dead_code, reason = "what needs no model is not used")]
+mod rounds;
 
+mod barrier;
 mod remote_list;

@@ -38,6 +38,9 @@ fn push(list: &RemoteList, chain: &[usize]) {
 
 /// Takes everything, as the owner does when a list of its own runs out, and uses each block's link.
 fn take(list: &RemoteList, got: &mut Vec<usize>) {
+    if list.first().is_null() {
+        return;
+    }
     let mut block = list.take();
     while !block.is_null() {
         got.push(block as usize);
@@ -102,6 +105,37 @@ fn two_threads_push_chains_while_the_owner_takes() {
 #[test]
 fn three_threads_push_chains_while_the_owner_takes() {
     model(&[&[2], &[1], &[2]], 1);
+}
+
+/// The owner, and a thread that empties a full queue into the shared lists.
+#[test]
+fn two_threads_take_while_a_third_pushes() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let list = Arc::new(RemoteList::new());
+        let (early, late) = (chain(2), [chain(1), chain(2)]);
+        let expected = [&early[..], &late[0], &late[1]].concat();
+        push(&list, &early);
+        let pusher = {
+            let list = list.clone();
+            thread::spawn(move || late.iter().for_each(|chain| push(&list, chain)))
+        };
+        let taker = {
+            let list = list.clone();
+            thread::spawn(move || {
+                let mut got = Vec::new();
+                take(&list, &mut got);
+                got
+            })
+        };
+        let mut got = Vec::new();
+        take(&list, &mut got);
+        pusher.join().unwrap();
+        got.extend(taker.join().unwrap());
+        take(&list, &mut got);
+        check(expected, got);
+    });
 }
 
 #[test]
