@@ -11,6 +11,7 @@ mod budgets;
 mod build_hints;
 mod common;
 mod diagnostics;
+mod groups;
 mod guards;
 mod heap;
 mod leases;
