@@ -177,12 +177,14 @@ impl GroupAllocator {
         group: GroupId,
         value: T,
     ) -> Result<GroupRef<T>, NotStored<T, GroupError>> {
-        let Some(found) = self.find(group) else {
-            return Err(not_stored(group, Refused::Closed, value));
-        };
-        found
-            .store(value)
-            .map_err(|(refused, value)| not_stored(group, refused, value))
+        let mut value = Some(value);
+        self.find(group)
+            .ok_or(Refused::Closed)
+            .and_then(|found| found.store(&mut value))
+            .map_err(|refused| NotStored {
+                value: value.expect("what is not stored stays"),
+                error: refusal(group, refused),
+            })
     }
 
     /// Stores the default value of a type. See [`alloc_val`](Self::alloc_val).
@@ -232,14 +234,15 @@ impl GroupAllocator {
     pub fn try_alloc_vec<T: Send + 'static>(
         &self,
         group: GroupId,
-        values: Vec<T>,
+        mut values: Vec<T>,
     ) -> Result<GroupRef<[T]>, NotStored<Vec<T>, GroupError>> {
-        let Some(found) = self.find(group) else {
-            return Err(not_stored(group, Refused::Closed, values));
-        };
-        found
-            .store_slice(values)
-            .map_err(|(refused, values)| not_stored(group, refused, values))
+        self.find(group)
+            .ok_or(Refused::Closed)
+            .and_then(|found| found.store_slice(&mut values))
+            .map_err(|refused| NotStored {
+                value: values,
+                error: refusal(group, refused),
+            })
     }
 
     /// Stores zeroed bytes of this size and alignment.
@@ -255,7 +258,7 @@ impl GroupAllocator {
         self.find(group)
             .ok_or(Refused::Closed)
             .and_then(|found| found.store_zeroes(layout))
-            .map_err(|refused| not_stored(group, refused, ()).error)
+            .map_err(|refused| refusal(group, refused))
     }
 
     /// Drops everything in a group, and frees its memory. Reports FA404, and frees nothing, if there is no such group;
@@ -370,12 +373,11 @@ fn unknown(group: GroupId) -> GroupError {
 }
 
 #[cold]
-fn not_stored<T>(group: GroupId, refused: Refused, value: T) -> NotStored<T, GroupError> {
-    let error = match refused {
+fn refusal(group: GroupId, refused: Refused) -> GroupError {
+    match refused {
         Refused::Closed => unknown(group),
         Refused::Alloc(error) => GroupError::Alloc(error),
-    };
-    NotStored { value, error }
+    }
 }
 
 #[track_caller]

@@ -103,12 +103,14 @@ impl HandleAllocator {
         value: T,
         options: HandleOptions<T>,
     ) -> Result<Handle<T>, NotStored<T, HandleError>> {
-        self.heap
-            .insert(value, options.relocatable, options.relocated)
-            .map_err(|(error, value)| NotStored {
-                value,
-                error: HandleError::Alloc(error),
-            })
+        let mut value = Some(value);
+        let stored = self
+            .heap
+            .insert(&mut value, options.relocatable, options.relocated);
+        stored.map_err(|error| NotStored {
+            value: value.expect("what is not stored stays"),
+            error: HandleError::Alloc(error),
+        })
     }
 
     /// Drops a value. All its handles are invalid from then on.

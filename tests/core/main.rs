@@ -13,6 +13,7 @@ mod common;
 mod diagnostics;
 mod groups;
 mod guards;
+mod handles;
 mod heap;
 mod leases;
 mod limits;

@@ -178,46 +178,40 @@ impl Group {
         (inner.len as usize, inner.bytes, inner.reserved)
     }
 
-    /// Stores a value.
+    /// Takes a value and stores it. If it is refused, it stays where it is: it is passed by reference so that large ones are
+    /// not copied from call to call.
+    ///
+    /// # Panics
+    ///
+    /// If there is no value.
     pub(crate) fn store<T: Send + 'static>(
         self: &Arc<Self>,
-        value: T,
-    ) -> Result<GroupRef<T>, (Refused, T)> {
-        let value = mem::ManuallyDrop::new(value);
-        // SAFETY: one `T` fits its layout, and is moved there; if it is not, it is given back.
-        let stored = unsafe {
-            self.store_block::<T>(Layout::new::<T>(), 1, |block| {
-                ptr::copy_nonoverlapping(&raw const *value, block.cast().as_ptr(), 1);
-            })
-        };
-        match stored {
-            // SAFETY: entry and value belong together.
-            Ok((entry, block)) => Ok(unsafe { GroupRef::new(self.clone(), entry, block.cast()) }),
-            Err(refused) => Err((refused, mem::ManuallyDrop::into_inner(value))),
+        value: &mut Option<T>,
+    ) -> Result<GroupRef<T>, Refused> {
+        assert!(value.is_some());
+        // SAFETY: one `T` fits its layout; entry and value belong together.
+        unsafe {
+            let (entry, block) = self.store_block::<T>(Layout::new::<T>(), 1, |block| {
+                block.cast().write(value.take().expect("a value"));
+            })?;
+            Ok(GroupRef::new(self.clone(), entry, block.cast()))
         }
     }
 
-    /// Stores the values of a vector beside each other.
+    /// Empties a vector and stores its values beside each other. If they are refused, they stay where they are.
     pub(crate) fn store_slice<T: Send + 'static>(
         self: &Arc<Self>,
-        mut values: Vec<T>,
-    ) -> Result<GroupRef<[T]>, (Refused, Vec<T>)> {
-        let len = values.len();
-        let layout = Layout::for_value(&*values);
-        // SAFETY: the values fit the layout of their slice, and are moved there; if they are not, the vector keeps them.
-        let stored = unsafe {
-            self.store_block::<T>(layout, len, |block| {
+        values: &mut Vec<T>,
+    ) -> Result<GroupRef<[T]>, Refused> {
+        let (len, layout) = (values.len(), Layout::for_value(&**values));
+        // SAFETY: the values fit the layout of their slice, and the vector forgets them; entry and values belong together.
+        unsafe {
+            let (entry, block) = self.store_block::<T>(layout, len, |block| {
                 ptr::copy_nonoverlapping(values.as_ptr(), block.cast().as_ptr(), len);
                 values.set_len(0);
-            })
-        };
-        match stored {
-            // SAFETY: entry and values belong together.
-            Ok((entry, block)) => Ok(unsafe {
-                let slice = NonNull::slice_from_raw_parts(block.cast(), len);
-                GroupRef::new(self.clone(), entry, slice)
-            }),
-            Err(refused) => Err((refused, values)),
+            })?;
+            let slice = NonNull::slice_from_raw_parts(block.cast(), len);
+            Ok(GroupRef::new(self.clone(), entry, slice))
         }
     }
 

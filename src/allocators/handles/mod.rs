@@ -82,41 +82,41 @@ impl HandleHeap {
         self.slots.get(handle.key.slot).ok_or(HandleError::Freed)
     }
 
-    /// Stores a value. `relocated` is called after each of its moves.
+    /// Takes a value and stores it. `relocated` is called after each of its moves. If there is no memory, the value stays
+    /// where it is: it is passed by reference so that large ones are not copied from call to call.
+    ///
+    /// # Panics
+    ///
+    /// If there is no value.
     pub(crate) fn insert<T: Send + Sync + 'static>(
         &self,
-        value: T,
+        value: &mut Option<T>,
         relocatable: bool,
         relocated: Option<Callback<T>>,
-    ) -> Result<Handle<T>, (AllocError, T)> {
+    ) -> Result<Handle<T>, AllocError> {
         let kind = Kind::of::<T>();
         // What is allocated is allocated with the lock released: a budget may have something to say to its owner. What
         // turns out not to be needed goes when this drops, with the lock released too.
         let mut fresh = None;
+        assert!(value.is_some());
         loop {
             let mut state = self.state.lock();
             let index = state.next_slot();
             let Some(slot) = self.slots.get(index) else {
                 drop(state);
-                let page = self.slots.grow(index, &self.payer, || Slot {
+                self.slots.grow(index, &self.payer, || Slot {
                     word: Word::vacant(0),
                     value: AtomicPtr::new(null_mut()),
-                });
-                match page {
-                    Ok(()) => continue,
-                    Err(error) => return Err((error, value)),
-                }
+                })?;
+                continue;
             };
             let Some((block, home)) = state.room(kind.layout, &mut fresh) else {
                 drop(state);
-                match Memory::allocate(kind.layout, &self.payer) {
-                    Ok(memory) => fresh = Some(memory),
-                    Err(error) => return Err((error, value)),
-                }
+                fresh = Some(Memory::allocate(kind.layout, &self.payer)?);
                 continue;
             };
             // SAFETY: the room is nobody else's (H3), and large and aligned enough.
-            unsafe { block.cast::<T>().write(value) };
+            unsafe { block.cast::<T>().write(value.take().expect("a value")) };
             slot.value.store(block.as_ptr(), Relaxed);
             let place = Place {
                 home,
