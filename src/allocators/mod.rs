@@ -54,6 +54,7 @@ pub(crate) mod lease;
 mod one_thread;
 pub(crate) mod os;
 pub(crate) mod pages;
+pub(crate) mod panics;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;

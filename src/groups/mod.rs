@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::allocators::domain::fresh_key;
 use crate::allocators::groups::{Group, GroupRef, Refused};
+use crate::allocators::panics::FirstPanic;
 use crate::allocators::payer::Payer;
 use crate::diagnostics;
 use crate::not_stored::NotStored;
@@ -396,26 +397,14 @@ impl Default for GroupAllocator {
 
 impl Drop for GroupAllocator {
     fn drop(&mut self) {
-        // What a destructor does to a group that is still in the list is done before the next one is taken.
-        struct Rest<'a>(&'a GroupAllocator);
-        impl Rest<'_> {
-            fn close_all(&self) {
-                loop {
-                    let last = self.0.slots.lock().all.pop();
-                    match last {
-                        Some(Slot { group, .. }) => group.map(|group| group.close()),
-                        None => return,
-                    };
-                }
+        let mut panic = FirstPanic::default();
+        let slots = core::mem::take(&mut self.slots.lock().all);
+        for slot in slots {
+            if let Some(group) = slot.group {
+                panic.run(|| drop(group.close()));
             }
         }
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                // The destructors of one group may panic; the other groups are freed all the same.
-                self.close_all();
-            }
-        }
-        Rest(self).close_all();
+        panic.resume();
     }
 }
 

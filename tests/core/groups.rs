@@ -720,7 +720,7 @@ fn collect<T>(leaked: &'static T) -> Box<T> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_operations_agrees_with_a_plain_model(ops in prop::collection::vec(op(), 1..300)) {

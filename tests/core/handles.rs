@@ -1100,10 +1100,10 @@ fn run(handles: &HandleAllocator, ops: &[Op], salt: u64, alone: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_operations_agrees_with_a_plain_model(ops in prop::collection::vec(op(), 1..1500)) {
+    fn any_sequence_of_operations_agrees_with_a_plain_model(ops in prop::collection::vec(op(), 1..800)) {
         let handles = HandleAllocator::new();
         reported(|| run(&handles, &ops, 0, true));
         handles.defragment();
@@ -1112,7 +1112,7 @@ proptest! {
 
     #[test]
     fn threads_with_values_of_their_own_do_not_disturb_each_other(
-        sequences in prop::collection::vec(prop::collection::vec(op(), 1..500), 3)
+        sequences in prop::collection::vec(prop::collection::vec(op(), 1..300), 3)
     ) {
         let handles = HandleAllocator::new();
         thread::scope(|scope| {

@@ -6,9 +6,9 @@ pub(crate) mod word;
 mod atomics {
     pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
 
-    /// Waits a moment for another thread that is in the middle of a copy.
+    /// Waits a moment for another thread that is in the middle of a copy, and looks again.
     #[cold]
-    pub(crate) fn pause(spins: &mut u32) {
+    pub(crate) fn wait(word: &AtomicU64, spins: &mut u32) -> u64 {
         *spins += 1;
         if *spins < 64 {
             core::hint::spin_loop();
@@ -16,6 +16,7 @@ mod atomics {
             // That thread may have no core of its own.
             std::thread::yield_now();
         }
+        word.load(Ordering::Relaxed)
     }
 }
 

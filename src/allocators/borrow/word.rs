@@ -18,7 +18,7 @@
 //!
 //! The file is also compiled by the model checker's package, with its own `atomics`.
 
-use super::atomics::{AtomicU64, Ordering, pause};
+use super::atomics::{AtomicU64, Ordering, wait};
 
 const READER: u64 = 1;
 const READERS: u64 = (1 << 16) - 1;
@@ -87,8 +87,7 @@ impl Word {
                 return Err(Refusal::Gone);
             }
             if word & MOVING != 0 {
-                pause(&mut spins);
-                word = self.0.load(Ordering::Relaxed);
+                word = wait(&self.0, &mut spins);
                 continue;
             }
             let wanted = next(word)?;

@@ -22,13 +22,12 @@ use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::mem::{self, MaybeUninit};
 use core::ptr::{self, NonNull};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::borrow::word::Word;
 use super::layout;
 use super::pages::Pages;
+use super::panics::FirstPanic;
 use super::payer::Payer;
 use crate::error::AllocError;
 use crate::sync::Mutex;
@@ -313,29 +312,20 @@ impl Group {
             };
             (mem::take(&mut inner.chunks), closed)
         };
-        let mut panic = None;
+        let mut panic = FirstPanic::default();
         for entry in (0..closed.values as u32).rev() {
-            if let Err(payload) = self.doom(entry) {
-                match panic {
-                    None => panic = Some(payload),
-                    Some(_) => discard(payload),
-                }
-            }
+            self.doom(entry, &mut panic);
         }
         for chunk in chunks {
             // SAFETY: the group's own hold, and the values that are left have theirs (G2).
             unsafe { chunk.release() };
         }
-        if let Some(payload) = panic
-            && !std::thread::panicking()
-        {
-            resume_unwind(payload);
-        }
+        panic.resume();
         closed
     }
 
     /// Drops a value, or leaves it to its last borrower.
-    fn doom(&self, entry: u32) -> Result<(), Payload> {
+    fn doom(&self, entry: u32, panic: &mut FirstPanic) {
         let entry = self.entries.get(entry).expect("below the length");
         // SAFETY: below the length (G1).
         let item = unsafe { (*entry.item.get()).assume_init() };
@@ -348,18 +338,16 @@ impl Group {
             }
         });
         if !ours {
-            return Ok(());
+            return;
         }
-        let outcome = match item.drop {
+        if let Some(drop) = item.drop {
             // SAFETY: doomed while nobody used it, so it is ours (B1), and dropped once.
-            Some(drop) => catch_unwind(AssertUnwindSafe(|| unsafe { drop(item.value, item.len) })),
-            None => Ok(()),
-        };
+            panic.run(|| unsafe { drop(item.value, item.len) });
+        }
         if let Some(chunk) = held {
             // SAFETY: held above for a borrower that was gone before it would have mattered.
             unsafe { chunk.release() };
         }
-        outcome
     }
 
     /// Drops a value that was borrowed when the group was closed.
@@ -392,13 +380,6 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-type Payload = Box<dyn Any + Send>;
-
-/// Drops what a panic carried, which may panic in turn.
-fn discard(payload: Payload) {
-    mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
 }
 
 /// A chunk that is given back unless somebody takes it.

@@ -27,16 +27,16 @@ pub use guards::{HandleMut, HandleRef};
 pub use handle::Handle;
 
 use core::alloc::Layout;
-use core::mem::{self, ManuallyDrop};
+use core::mem::ManuallyDrop;
 use core::num::NonZero;
 use core::ptr::{self, NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::borrow::word::Word;
 use super::domain::fresh_key;
 use super::pages::Pages;
+use super::panics::FirstPanic;
 use super::payer::Payer;
 use crate::error::AllocError;
 use crate::handles::{HandleAllocatorStats, HandleError};
@@ -339,49 +339,27 @@ struct Told<'a> {
 
 /// Tells each owner. The first of their panics goes on when all are told.
 fn tell(told: Vec<Told<'_>>) {
-    let mut panic = None;
+    let mut panic = FirstPanic::default();
     for Told { value, relocated } in told {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            relocated(value.address());
-            drop(value);
-            // It may be the last owner of what it captured.
-            drop(relocated);
-        }));
-        if let Err(payload) = outcome {
-            match panic {
-                None => panic = Some(payload),
-                Some(_) => mem::forget(payload),
-            }
-        }
+        panic.run(|| relocated(value.address()));
+        drop(value);
+        // It may be the last owner of what it captured.
+        panic.run(|| drop(relocated));
     }
-    if let Some(payload) = panic {
-        resume_unwind(payload);
-    }
+    panic.resume();
 }
 
 impl Drop for HandleHeap {
     fn drop(&mut self) {
-        // Destructors cannot reach the heap any more. If one panics, the rest runs while unwinding.
-        struct Rest<'a>(&'a mut HandleHeap, u32);
-        impl Rest<'_> {
-            fn drop_all(&mut self) {
-                while let Some(slot) = self.0.slots.get(self.1) {
-                    let index = self.1;
-                    self.1 += 1;
-                    let drop = self.0.state.lock().destructor(index);
-                    if let (Some(drop), (_, true)) = (drop, slot.word.state()) {
-                        // SAFETY: live, and nobody can have a guard of it any more; dropped once.
-                        unsafe { drop(slot.value.load(Relaxed)) };
-                    }
-                }
+        let mut panic = FirstPanic::default();
+        let destructors = self.state.lock().destructors();
+        for (index, drop) in destructors {
+            if let Some(slot) = self.slots.get(index) {
+                // SAFETY: it has a value, which nobody can have a guard of any more; dropped once.
+                panic.run(|| unsafe { drop(slot.value.load(Relaxed)) });
             }
         }
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.drop_all();
-            }
-        }
-        Rest(self, 0).drop_all();
+        panic.resume();
     }
 }
 

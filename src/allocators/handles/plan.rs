@@ -213,3 +213,97 @@ impl Planner {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocators::handles::granules::GRANULES;
+
+    const fn need(len: u16) -> Need {
+        Need { len, step: 1 }
+    }
+
+    /// Segments that hold values of these lengths beside each other, the first value in each pair of brackets at granule 0.
+    fn segments(lens: &[&[u16]]) -> Vec<Candidate> {
+        let mut slot = 0;
+        (0..)
+            .zip(lens)
+            .map(|(segment, lens)| {
+                let mut granules = Granules::new(0);
+                let mut at = 0;
+                let tenants = lens.iter().map(|&len| {
+                    granules.take(at, len);
+                    at += len;
+                    slot += 1;
+                    Tenant {
+                        slot,
+                        need: need(len),
+                        bytes: usize::from(len),
+                    }
+                });
+                let movable = Some(tenants.collect());
+                Candidate {
+                    segment,
+                    granules,
+                    movable,
+                }
+            })
+            .collect()
+    }
+
+    /// What is emptied, and where its values go: (slot, segment).
+    fn moves(plan: &[Evacuation]) -> Vec<(u32, Vec<(u32, u32)>)> {
+        plan.iter()
+            .map(|evacuation| {
+                let moves = evacuation.moves.iter();
+                let moves = moves.map(|(tenant, room)| (tenant.slot, room.segment));
+                (evacuation.segment, moves.collect())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_segment_is_emptied_only_if_all_of_it_has_room_elsewhere() {
+        // The hole of segment 0 takes one value of segment 1, but not both.
+        let plan = plan(segments(&[&[GRANULES - 100], &[60, 60]]), usize::MAX);
+        assert_eq!(moves(&plan), []);
+    }
+
+    #[test]
+    fn the_sparsest_segment_goes_and_its_values_fill_the_fullest() {
+        let plan = plan(segments(&[&[3000], &[50, 60], &[3900]]), usize::MAX);
+        assert_eq!(moves(&plan), [(1, vec![(2, 2), (3, 2)])]);
+    }
+
+    #[test]
+    fn a_value_goes_straight_to_where_it_ends_up() {
+        // Segment 1 has two holes of 1200, so it is too cut up for the value of segment 2. It takes that of segment 0, as the
+        // fullest, and is then emptied in turn.
+        let mut candidates = segments(&[&[100], &[1200, 800, 1200, 800], &[1500]]);
+        let second = &mut candidates[1];
+        second.granules.release(0, 1200);
+        second.granules.release(2000, 1200);
+        let tenants = second.movable.as_mut().unwrap();
+        tenants.retain(|tenant| tenant.need.len == 800);
+        let plan = plan(candidates, usize::MAX);
+        let expected = [(0, vec![(1, 2)]), (1, vec![(3, 2), (5, 2)])];
+        assert_eq!(moves(&plan), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_emptied_is_filled_first() {
+        let mut candidates = segments(&[&[10], &[20], &[3000]]);
+        candidates[1].movable = None;
+        assert_eq!(
+            moves(&plan(candidates, usize::MAX)),
+            [(0, vec![(1, 1)]), (2, vec![(3, 1)])]
+        );
+    }
+
+    #[test]
+    fn planning_ends_at_its_limit() {
+        let lens: Vec<&[u16]> = vec![&[10]; 8];
+        assert_eq!(plan(segments(&lens), 25).len(), 3);
+        assert_eq!(plan(segments(&lens), usize::MAX).len(), 7);
+    }
+}

@@ -341,9 +341,12 @@ impl State {
             .filter_map(|(slot, place)| place.as_ref().map(|_| slot))
     }
 
-    /// What drops the value of a slot.
-    pub(super) fn destructor(&self, slot: u32) -> Option<unsafe fn(*mut u8)> {
-        self.places.get(slot as usize)?.as_ref()?.kind.drop
+    /// What drops the values that need it, with their slots.
+    pub(super) fn destructors(&self) -> Vec<(u32, unsafe fn(*mut u8))> {
+        let places = (0..).zip(&self.places);
+        places
+            .filter_map(|(slot, place)| Some((slot, place.as_ref()?.kind.drop?)))
+            .collect()
     }
 
     pub(super) fn stats(&self, pinned_count: u32) -> HandleAllocatorStats {
