@@ -140,9 +140,9 @@ mod tests {
     fn elements_stay_where_they_are_while_the_list_grows() {
         let list = Pages::<u64>::new();
         assert!(list.get(0).is_none() && list.get(u32::MAX).is_none());
-        list.grow(0, &Payer::default(), || 3).unwrap();
+        list.grow(0, &Default::default(), || 3).unwrap();
         let first = core::ptr::from_ref(list.get(0).unwrap());
-        list.grow(1000, &Payer::default(), || 4).unwrap();
+        list.grow(1000, &Default::default(), || 4).unwrap();
         assert_eq!(core::ptr::from_ref(list.get(0).unwrap()), first);
         assert_eq!(
             (list.get(31), list.get(32), list.get(1000)),

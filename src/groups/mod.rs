@@ -1,8 +1,10 @@
 //! Groups: values that are freed together, such as what a level loads.
 
 mod error;
+mod handle;
 
 pub use error::GroupError;
+pub use handle::GroupHandle;
 
 use core::alloc::Layout;
 use core::fmt;
@@ -110,7 +112,7 @@ pub struct GroupStats {
 impl GroupAllocator {
     /// An allocator of its own, which belongs to no `SmartAlloc`.
     pub fn new() -> Self {
-        Self::with_payer(Payer::default())
+        Self::with_payer(Default::default())
     }
 
     pub(crate) fn with_payer(payer: Payer) -> Self {
@@ -401,7 +403,9 @@ impl Drop for GroupAllocator {
         let slots = core::mem::take(&mut self.slots.lock().all);
         for slot in slots {
             if let Some(group) = slot.group {
-                panic.run(|| drop(group.close()));
+                panic.run(|| {
+                    group.close();
+                });
             }
         }
         panic.resume();
@@ -413,78 +417,6 @@ impl fmt::Debug for GroupAllocator {
         f.debug_struct("GroupAllocator")
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// A group with its allocator. Dropping it frees nothing; [`free_all`](Self::free_all) does.
-///
-/// ```
-/// let groups = framealloc::GroupAllocator::new();
-/// let ui = groups.handle(groups.create_group("ui"))?;
-/// ui.alloc_val("button");
-/// assert_eq!((ui.count(), ui.free_all().values), (1, 1));
-/// # Ok::<(), framealloc::GroupError>(())
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub struct GroupHandle<'a> {
-    groups: &'a GroupAllocator,
-    id: GroupId,
-}
-
-impl<'a> GroupHandle<'a> {
-    /// Puts the two together. Whether they fit is seen when the handle is used.
-    pub fn new(groups: &'a GroupAllocator, id: GroupId) -> Self {
-        Self { groups, id }
-    }
-
-    /// The group.
-    pub fn id(&self) -> GroupId {
-        self.id
-    }
-
-    /// [`GroupAllocator::alloc`].
-    ///
-    /// # Panics
-    ///
-    /// As [`GroupAllocator::alloc_val`].
-    #[track_caller]
-    pub fn alloc<T: Default + Send + 'static>(&self) -> GroupRef<T> {
-        self.groups.alloc(self.id)
-    }
-
-    /// [`GroupAllocator::alloc_val`].
-    ///
-    /// # Panics
-    ///
-    /// As [`GroupAllocator::alloc_val`].
-    #[track_caller]
-    pub fn alloc_val<T: Send + 'static>(&self, value: T) -> GroupRef<T> {
-        self.groups.alloc_val(self.id, value)
-    }
-
-    /// [`GroupAllocator::alloc_slice`].
-    ///
-    /// # Panics
-    ///
-    /// As [`GroupAllocator::alloc_slice`].
-    #[track_caller]
-    pub fn alloc_slice<T: Default + Send + 'static>(&self, len: usize) -> GroupRef<[T]> {
-        self.groups.alloc_slice(self.id, len)
-    }
-
-    /// Bytes of the values in the group.
-    pub fn size(&self) -> usize {
-        self.groups.group_size(self.id)
-    }
-
-    /// Values in the group, each slice counted as one.
-    pub fn count(&self) -> usize {
-        self.groups.group_count(self.id)
-    }
-
-    /// [`GroupAllocator::free_group`].
-    pub fn free_all(self) -> FreedGroup {
-        self.groups.free_group(self.id)
     }
 }
 

@@ -61,7 +61,7 @@ pub struct HandleAllocator {
 impl HandleAllocator {
     /// An allocator of its own, which belongs to no `SmartAlloc`.
     pub fn new() -> Self {
-        Self::with_payer(Payer::default())
+        Self::with_payer(Default::default())
     }
 
     pub(crate) fn with_payer(payer: Payer) -> Self {

@@ -51,11 +51,14 @@ impl Drop for Memory {
     }
 }
 
+/// Drops the value at an address, which is the caller's.
+type Destructor = unsafe fn(*mut u8);
+
 /// What is known of a type.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) layout: Layout,
-    drop: Option<unsafe fn(*mut u8)>,
+    drop: Option<Destructor>,
 }
 
 impl Kind {
@@ -342,7 +345,7 @@ impl State {
     }
 
     /// What drops the values that need it, with their slots.
-    pub(super) fn destructors(&self) -> Vec<(u32, unsafe fn(*mut u8))> {
+    pub(super) fn destructors(&self) -> Vec<(u32, Destructor)> {
         let places = (0..).zip(&self.places);
         places
             .filter_map(|(slot, place)| Some((slot, place.as_ref()?.kind.drop?)))
