@@ -4,7 +4,7 @@ use core::error::Error;
 use core::fmt;
 
 use super::GroupId;
-use crate::diagnostics::DiagnosticCode;
+use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::AllocError;
 use crate::not_stored::NotStored;
 
@@ -35,23 +35,38 @@ impl GroupError {
     }
 }
 
+impl GroupError {
+    /// Tells the sink, unless whoever refused has done so.
+    pub(crate) fn report(&self) {
+        if !matches!(self, Self::Alloc(_)) {
+            diagnostics::report(self.code(), format_args!("{}", Message(self)));
+        }
+    }
+}
+
+/// What happened, without code and remedy.
+struct Message<'a>(&'a GroupError);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            GroupError::Unknown(group) => {
+                write!(f, "{group} was freed, or belongs to another allocator")
+            }
+            GroupError::Freed => f.write_str("the group of the value was freed"),
+            GroupError::AlreadyBorrowed => {
+                f.write_str("a value of a group is in use in a way that excludes this use")
+            }
+            GroupError::TooManyBorrows => f.write_str("a value of a group has too many readers"),
+            GroupError::Alloc(error) => error.fmt_message(f),
+        }
+    }
+}
+
 impl fmt::Display for GroupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code();
-        match self {
-            Self::Alloc(error) => return error.fmt(f),
-            Self::Unknown(group) => write!(
-                f,
-                "[{code}] {group} was freed, or belongs to another allocator"
-            )?,
-            Self::Freed => write!(f, "[{code}] the group of the value was freed")?,
-            Self::AlreadyBorrowed => write!(
-                f,
-                "[{code}] the value is in use in a way that excludes this one"
-            )?,
-            Self::TooManyBorrows => write!(f, "[{code}] the value has too many readers")?,
-        }
-        write!(f, "; {}", code.info().remedy)
+        write!(f, "[{code}] {}; {}", Message(self), code.info().remedy)
     }
 }
 

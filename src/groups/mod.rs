@@ -15,7 +15,6 @@ use crate::allocators::domain::fresh_key;
 use crate::allocators::groups::{Group, GroupRef, Refused};
 use crate::allocators::panics::FirstPanic;
 use crate::allocators::payer::Payer;
-use crate::diagnostics;
 use crate::not_stored::NotStored;
 use crate::smart_alloc::SmartAlloc;
 use crate::sync::Mutex;
@@ -368,10 +367,7 @@ impl GroupAllocator {
 #[cold]
 fn unknown(group: GroupId) -> GroupError {
     let error = GroupError::Unknown(group);
-    diagnostics::report(
-        error.code(),
-        format_args!("{group} was freed, or belongs to another allocator"),
-    );
+    error.report();
     error
 }
 

@@ -14,7 +14,7 @@ use core::fmt;
 
 use crate::allocators::handles::{Handle, HandleHeap, HandleMut, HandleRef};
 use crate::allocators::payer::Payer;
-use crate::diagnostics::{self, DiagnosticCode};
+use crate::diagnostics;
 use crate::not_stored::NotStored;
 use crate::smart_alloc::SmartAlloc;
 
@@ -26,7 +26,7 @@ use crate::smart_alloc::SmartAlloc;
 /// memory of its own and is never moved.
 ///
 /// A value is used through guards, by the rules of a `RwLock` that never waits: any number of [`resolve`](Self::resolve)s or
-/// one [`resolve_mut`](Self::resolve_mut) at a time, from any thread, and an error where they collide. Resolving takes no lock;
+/// one [`resolve_mut`](Self::resolve_mut) at a time, from any thread, and an error (FA405) where they collide. Resolving takes no lock;
 /// it waits for nothing but a move of the same segment that is going on at that moment, some microseconds. What is borrowed
 /// or [pinned](Self::pin) is not moved, nor freed.
 ///
@@ -259,12 +259,10 @@ impl HandleAllocator {
     }
 }
 
-/// Reports a handle that is not valid, which is a mistake; a value in use is not.
+/// Reports what was refused, and passes it on.
 #[cold]
 fn refused(error: HandleError) -> HandleError {
-    if error.code() == DiagnosticCode::FA401 {
-        diagnostics::report(error.code(), format_args!("{}", error.message()));
-    }
+    diagnostics::report(error.code(), format_args!("{}", error.message()));
     error
 }
 

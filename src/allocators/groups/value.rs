@@ -67,12 +67,17 @@ impl<T: ?Sized> GroupRef<T> {
     ///
     /// # Errors
     ///
-    /// [`GroupError::Freed`] if the group was freed, [`GroupError::AlreadyBorrowed`] while the value is written, and
-    /// [`GroupError::TooManyBorrows`] beyond 65,535 guards.
+    /// [`GroupError::Freed`] (FA404) if the group was freed, which is not reported; [`GroupError::AlreadyBorrowed`] (FA405)
+    /// while the value is written, and [`GroupError::TooManyBorrows`] (FA405) beyond 65,535 guards, which are.
     #[inline]
     pub fn read(&self) -> Result<GroupRead<'_, T>, GroupError> {
+        self.read_quietly().map_err(refused)
+    }
+
+    #[inline]
+    fn read_quietly(&self) -> Result<GroupRead<'_, T>, Refusal> {
         let entry = self.entry();
-        entry.word.read(0).map_err(error)?;
+        entry.word.read(0)?;
         Ok(GroupRead {
             value: self.value,
             loan: Borrowed(entry),
@@ -84,11 +89,11 @@ impl<T: ?Sized> GroupRef<T> {
     ///
     /// # Errors
     ///
-    /// [`GroupError::Freed`] if the group was freed, [`GroupError::AlreadyBorrowed`] while the value is read or written.
+    /// As [`read`](Self::read), and [`GroupError::AlreadyBorrowed`] also while the value is read.
     #[inline]
     pub fn write(&self) -> Result<GroupWrite<'_, T>, GroupError> {
         let entry = self.entry();
-        entry.word.write(0).map_err(error)?;
+        entry.word.write(0).map_err(refused)?;
         Ok(GroupWrite {
             value: self.value,
             loan: Borrowed(entry),
@@ -116,13 +121,16 @@ impl<T: ?Sized> GroupRef<T> {
     }
 }
 
+/// Reports a collision, which is a mistake; that the group is gone is what references are for.
 #[cold]
-fn error(refusal: Refusal) -> GroupError {
-    match refusal {
+fn refused(refusal: Refusal) -> GroupError {
+    let error = match refusal {
         Refusal::Borrowed => GroupError::AlreadyBorrowed,
         Refusal::TooMany => GroupError::TooManyBorrows,
-        Refusal::Gone | Refusal::Pinned | Refusal::NotPinned => GroupError::Freed,
-    }
+        Refusal::Gone | Refusal::Pinned | Refusal::NotPinned => return GroupError::Freed,
+    };
+    error.report();
+    error
 }
 
 impl<T: ?Sized> Clone for GroupRef<T> {
@@ -137,9 +145,9 @@ impl<T: ?Sized> Clone for GroupRef<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for GroupRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut tuple = f.debug_tuple("GroupRef");
-        match self.read() {
+        match self.read_quietly() {
             Ok(value) => tuple.field(&value).finish(),
-            Err(GroupError::Freed) => tuple.field(&format_args!("<freed>")).finish(),
+            Err(Refusal::Gone) => tuple.field(&format_args!("<freed>")).finish(),
             Err(_) => tuple.field(&format_args!("<borrowed>")).finish(),
         }
     }

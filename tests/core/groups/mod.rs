@@ -9,12 +9,12 @@ use std::thread;
 
 use framealloc::tags::{TagId, TagScope, TagTotals};
 use framealloc::{
-    GroupAllocator, GroupError, GroupHandle, GroupId, GroupRef, NotStored, SmartAlloc,
+    AllocConfig, GroupAllocator, GroupError, GroupHandle, GroupId, GroupRef, NotStored, SmartAlloc,
 };
 
 use crate::common::*;
 use crate::for_every_alignment;
-use framealloc::diagnostics::DiagnosticCode::{FA404, FA405};
+use framealloc::diagnostics::DiagnosticCode::{FA301, FA404, FA405};
 
 /// Writes its number down when it drops.
 #[derive(Debug)]
@@ -226,21 +226,22 @@ fn readers_share_and_writers_do_not() {
     let read = value.read().unwrap();
     let (_, codes) = reported(|| {
         assert_eq!(value.write().unwrap_err(), GroupError::AlreadyBorrowed);
+        assert_eq!(value.with(|value| *value), Ok(1));
     });
-    assert_eq!(codes, [], "a collision is nothing to report");
-    assert_eq!(value.with(|value| *value), Ok(1));
+    assert_eq!(codes, [FA405]);
     drop(read);
     let mut write = value.write().unwrap();
     *write += 1;
-    assert_eq!(value.read().unwrap_err().code(), FA405);
-    assert_eq!(
-        value.clone().write().unwrap_err(),
-        GroupError::AlreadyBorrowed
-    );
-    assert_eq!(
-        format!("{value:?} {write:?} {write}"),
-        "GroupRef(<borrowed>) 2 2"
-    );
+    let (_, codes) = reported(|| {
+        assert_eq!(value.read().unwrap_err().code(), FA405);
+        let clone = value.clone();
+        assert_eq!(clone.write().unwrap_err(), GroupError::AlreadyBorrowed);
+        assert_eq!(
+            format!("{value:?} {write:?} {write}"),
+            "GroupRef(<borrowed>) 2 2"
+        );
+    });
+    assert_eq!(codes, [FA405; 2]);
     drop(write);
     assert_eq!(format!("{value:?}"), "GroupRef(2)");
     assert!(value.same(&value.clone()));
@@ -339,6 +340,26 @@ fn absurd_sizes_are_errors_and_change_nothing() {
     }
     assert_eq!(groups.stats(), before);
     assert_eq!(*groups.alloc_val(group, 3).read().unwrap(), 3);
+}
+
+#[test]
+fn what_a_budget_refuses_comes_back_and_changes_nothing() {
+    let config = AllocConfig::minimal().with_budgets(true);
+    let alloc = SmartAlloc::new(config.with_memory_limit(32 << 10));
+    let groups = alloc.groups();
+    let group = groups.create_group("budgeted");
+    groups.alloc_val(group, 1u64);
+    let before = groups.stats();
+    let (refused, codes) = reported(|| groups.try_alloc_vec(group, vec![2u8; 40 << 10]));
+    let NotStored { value, error } = refused.unwrap_err();
+    assert_eq!((value.len(), codes), (40 << 10, vec![FA301]));
+    assert!(matches!(error, GroupError::Alloc(error) if error.kind().is_budget()));
+    assert_eq!(groups.stats(), before);
+    groups.alloc_val(group, 3u64);
+    // What was freed may be used again.
+    groups.free_group(group);
+    let group = groups.create_group("next");
+    assert!(groups.try_alloc_vec(group, vec![2u8; 20 << 10]).is_ok());
 }
 
 #[test]

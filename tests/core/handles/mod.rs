@@ -9,7 +9,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use framealloc::tags::{TagId, TagScope, TagTotals};
-use framealloc::{Handle, HandleAllocator, HandleError, PinGuard, SmartAlloc};
+use framealloc::{
+    AllocConfig, DiagnosticCode, Handle, HandleAllocator, HandleError, PinGuard, SmartAlloc,
+};
 
 use crate::common::*;
 use crate::for_every_alignment;
@@ -210,7 +212,7 @@ fn readers_share_and_writers_do_not() {
         assert_eq!(handles.free(handle), Err(HandleError::AlreadyBorrowed));
         assert_eq!(handles.take(handle).unwrap_err().code(), FA405);
     });
-    assert_eq!(codes, [], "a collision is nothing to report");
+    assert_eq!(codes, [FA405; 3]);
     assert_eq!(*handles.resolve(handle).unwrap(), 1);
     drop(read);
     let mut write = handles.resolve_mut(handle).unwrap();
@@ -333,6 +335,31 @@ fn values_without_a_size_take_nothing_and_are_dropped() {
     std::mem::forget(handles.take(all[4]));
     drop(handles);
     assert_eq!(DROPS.load(Relaxed), 99);
+}
+
+#[test]
+fn what_a_budget_refuses_comes_back_and_changes_nothing() {
+    let config = AllocConfig::minimal().with_budgets(true);
+    let alloc = SmartAlloc::new(config.with_memory_limit(100 << 10));
+    let handles = alloc.handles();
+    let handle = handles.insert([1u64; 8]).unwrap();
+    let before = handles.stats();
+    let (_, codes) = reported(|| {
+        // One segment fits the limit, and neither a second nor a large value does.
+        let refused = handles.insert([2u8; 50 << 10]).unwrap_err();
+        assert!(refused.value.iter().all(|byte| *byte == 2));
+        assert!(matches!(refused.error, HandleError::Alloc(error) if error.kind().is_budget()));
+        assert_eq!(handles.stats(), before);
+        let fitting: Vec<_> = std::iter::from_fn(|| handles.insert([3u64; 128]).ok()).collect();
+        assert_eq!(fitting.len(), SEGMENT / 1024 - 1);
+        assert_eq!(handles.active_count() as usize, fitting.len() + 1);
+        fitting
+            .iter()
+            .for_each(|handle| handles.free(*handle).unwrap());
+    });
+    assert!(codes.contains(&DiagnosticCode::FA301));
+    assert_eq!(*handles.resolve(handle).unwrap(), [1; 8]);
+    assert!(handles.insert([4u64; 128]).is_ok());
 }
 
 #[test]

@@ -168,7 +168,10 @@ fn a_pinned_value_does_not_move() {
                 shared.relocate();
             },
         ],
-        |shared| assert_eq!(shared.get(), 1),
+        |shared| {
+            assert_eq!(shared.get(), 1);
+            assert_eq!(shared.word.uses(), (0, false));
+        },
     );
 }
 
