@@ -13,6 +13,9 @@ mod budgets;
 mod config;
 pub mod diagnostics;
 mod error;
+mod groups;
+mod handles;
+mod not_stored;
 mod parts;
 mod phases;
 mod shared_frames;
@@ -23,7 +26,9 @@ pub mod tags;
 mod threads;
 
 pub use allocators::audit::HeapAudit;
+pub use allocators::groups::{GroupRead, GroupRef, GroupWrite};
 pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
+pub use allocators::handles::{Handle, HandleMut, HandleRef};
 pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
@@ -36,6 +41,9 @@ pub use diagnostics::{
     DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,
 };
 pub use error::{AllocError, AllocErrorKind, FrameError};
+pub use groups::{FreedGroup, GroupAllocator, GroupError, GroupHandle, GroupId, GroupStats};
+pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOptions, PinGuard};
+pub use not_stored::NotStored;
 pub use phases::{Phase, PhaseGuard};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;

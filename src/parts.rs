@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use crate::allocators::payer::Payer;
 use crate::budgets::BudgetManager;
+use crate::groups::GroupAllocator;
+use crate::handles::HandleAllocator;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
 #[derive(Default)]
@@ -11,6 +13,8 @@ pub(crate) struct Parts {
     /// What the parts' memory counts against.
     pub(crate) payer: Payer,
     pub(crate) budgets: OnceLock<BudgetManager>,
+    pub(crate) groups: OnceLock<GroupAllocator>,
+    pub(crate) handles: OnceLock<HandleAllocator>,
 }
 
 impl Parts {

@@ -17,10 +17,10 @@ use crate::stats::ArenaStats;
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
-/// Domain ids and frame keys, never reused (I4).
+/// Domain ids, frame keys and the ids of groups' and handles' allocators, never reused (I4).
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
-fn fresh_key() -> u64 {
+pub(crate) fn fresh_key() -> u64 {
     NEXT_KEY.fetch_add(1, Relaxed)
 }
 

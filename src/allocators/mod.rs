@@ -14,6 +14,8 @@
 //! - **record**: the process-wide, immortal state of one thread: tag counters and pool lists. Records of dead threads are
 //!   adopted by new ones.
 //! - **page**: 64 KiB of pool blocks of one size class, aligned to its size, owned by one record.
+//! - **word**: the atomic that knows who reads, writes, pins or moves a value of a group or behind a handle.
+//! - **segment**: 64 KiB of relocatable values, all of them reached through slots, which know where they are.
 //! - **tag**: the interned path that memory is charged to. Each thread has one current tag.
 //! - **frame**: the span between two boundaries; of one thread, or (a *shared* frame) of all threads of a domain.
 //!
@@ -31,21 +33,28 @@
 //!   cached key equals the key of a domain that the caller holds alive.
 //! - **I5** Records and pool pages are never unmapped while a block of theirs may be live; a record's lists are touched only
 //!   by the thread that holds it, except the remote list, which is atomic.
+//! - **B1** A value of a group or behind a handle is touched only by who its word says may: readers and a writer while their
+//!   guards live, the mover while it moves, and who claimed or doomed it. See [`borrow::word`].
 //! - **I6** No borrow of thread state and no lock is held while user code runs (values' constructors and destructors,
 //!   iterators, report sinks).
 
 pub(crate) mod arena;
 pub(crate) mod audit;
+pub(crate) mod borrow;
 mod boxes;
 pub(crate) mod building;
 pub(crate) mod chunk;
 pub(crate) mod domain;
+pub(crate) mod groups;
 pub(crate) mod guard;
+pub(crate) mod handles;
 pub(crate) mod heap;
 pub(crate) mod layout;
 pub(crate) mod lease;
 mod one_thread;
 pub(crate) mod os;
+pub(crate) mod pages;
+pub(crate) mod panics;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;

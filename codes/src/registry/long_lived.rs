@@ -66,7 +66,7 @@ pub(crate) const FA404: Texts = Texts {
 let alloc = SmartAlloc::with_defaults();
 let level = alloc.groups().create_group(\"level\");
 alloc.groups().free_group(level);
-let _ = alloc.groups().alloc_val(level, 7_u32); // the group is gone
+let _ = alloc.groups().try_alloc_val(level, 7_u32); // the group is gone
 ",
         right: "\
 let alloc = SmartAlloc::with_defaults();

@@ -5,6 +5,8 @@
 mod atomics;
 mod sync;
 
+#[path = "../../../src/allocators/borrow/word.rs"]
+mod borrow_word;
 #[path = "../../../src/allocators/pool/remote.rs"]
 #[expect(unsafe_code, reason = "as in the allocator")]
 mod remote;
@@ -14,3 +16,4 @@ mod rounds;
 
 mod barrier;
 mod remote_list;
+mod word;
