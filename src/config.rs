@@ -25,6 +25,9 @@ pub struct AllocConfig {
     /// Whether pool blocks are charged to tags. A pool box then costs some 10 ns instead of 2, on all threads and in all
     /// allocators of the process, from the first allocator on that asks for it. On by default in debug builds only.
     pub pool_tags: bool,
+    /// Bytes that the allocator's [streams](crate::SmartAlloc::streaming) may reserve. Zero stands for 256 MiB, and is the
+    /// default.
+    pub streaming_budget: usize,
 }
 
 impl Default for AllocConfig {
@@ -34,6 +37,7 @@ impl Default for AllocConfig {
             max_frame_arena_size: 0,
             huge_pages: true,
             pool_tags: cfg!(debug_assertions),
+            streaming_budget: 0,
         }
     }
 }
@@ -82,6 +86,21 @@ impl AllocConfig {
     pub fn with_pool_tags(mut self, on: bool) -> Self {
         self.pool_tags = on;
         self
+    }
+
+    /// Sets [`streaming_budget`](Self::streaming_budget).
+    #[must_use]
+    pub fn with_streaming_budget(mut self, bytes: usize) -> Self {
+        self.streaming_budget = bytes;
+        self
+    }
+
+    /// The bytes that streams may reserve.
+    pub fn streaming_limit(&self) -> usize {
+        match self.streaming_budget {
+            0 => 256 << 20,
+            bytes => bytes,
+        }
     }
 
     /// The limit of each thread's arena, in bytes: never less than what it starts with.

@@ -16,6 +16,7 @@ mod parts;
 mod shared_frames;
 mod smart_alloc;
 mod stats;
+mod streaming;
 mod sync;
 pub mod tags;
 
@@ -29,6 +30,11 @@ pub use error::{AllocError, AllocErrorKind, FrameError};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};
+pub use streaming::{
+    EvictedStream, StreamBytes, StreamError, StreamErrorKind, StreamGuard, StreamGuardMut,
+    StreamId, StreamInfo, StreamPriority, StreamProgress, StreamState, StreamWriter,
+    StreamingAllocator, StreamingStats,
+};
 
 #[cfg(feature = "bevy")]
 pub mod bevy;

@@ -1,10 +1,24 @@
 //! What an allocator has besides frames, pools and heap, each made when it is first asked for.
 
+use std::sync::OnceLock;
+
 use crate::allocators::payer::Payer;
+use crate::streaming::StreamingAllocator;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
 #[derive(Default)]
 pub(crate) struct Parts {
     /// What the parts' memory counts against.
     pub(crate) payer: Payer,
+    pub(crate) streaming: OnceLock<StreamingAllocator>,
+}
+
+impl Parts {
+    /// Tells the parts that count frames that one has ended.
+    #[inline]
+    pub(crate) fn frame_ended(&self) {
+        if let Some(streaming) = self.streaming.get() {
+            streaming.next_frame();
+        }
+    }
 }

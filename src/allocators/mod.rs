@@ -49,4 +49,5 @@ pub(crate) mod os;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
+pub(crate) mod streams;
 pub(crate) mod thread;
