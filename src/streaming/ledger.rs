@@ -84,7 +84,8 @@ impl Ledger {
     pub(super) fn new(budget: usize, payer: Payer) -> Self {
         Self {
             id: id::next_allocator(),
-            clock: AtomicU64::new(0),
+            // A slot that was never used has the stamp 0, which is not the latest then.
+            clock: AtomicU64::new(1),
             frame: AtomicU64::new(0),
             payer,
             listeners: Listeners::new(),

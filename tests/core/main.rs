@@ -13,6 +13,7 @@ mod model;
 mod pools;
 mod reentry;
 mod shared;
+mod streaming;
 mod tags;
 mod threads;
 

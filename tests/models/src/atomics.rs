@@ -1,11 +1,11 @@
-//! loom's stand-ins for what the remote list is built from.
+//! loom's stand-ins for what the remote list and the streams' words are built from.
 
 #![expect(
     unsafe_code,
     reason = "the interface is the remote list's, which hands out memory"
 )]
 
-pub(crate) use loom::sync::atomic::{AtomicPtr, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// The link of a free block. Every access is checked: two that are not ordered are a data race, and fail the model.
 pub(crate) struct Link<T>(loom::cell::UnsafeCell<T>);

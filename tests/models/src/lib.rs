@@ -1,4 +1,5 @@
-//! Models of the lock-free parts: the pools' remote list, compiled from the allocator's own source.
+//! Models of the lock-free parts, compiled from the allocator's own source: the pools' remote list, and the word that says
+//! who may touch a stream's bytes.
 
 #![cfg(test)]
 
@@ -8,3 +9,6 @@ mod atomics;
 mod remote;
 
 mod remote_list;
+mod stream_word;
+#[path = "../../../src/allocators/streams/word.rs"]
+mod word;
