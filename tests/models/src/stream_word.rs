@@ -127,7 +127,7 @@ impl Stream {
 fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // Every interleaving with so many switches away from a thread that could go on: all of them take minutes.
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(f);
 }
 
