@@ -61,8 +61,12 @@ impl Listeners {
             let mut call = |f: &dyn Fn()| {
                 match catch_unwind(AssertUnwindSafe(f)) {
                     Err(payload) if panic.is_none() => panic = Some(payload),
-                    // Its destructor might panic as well.
-                    Err(payload) => core::mem::forget(payload),
+                    // Its destructor might panic as well; what that throws is leaked.
+                    Err(payload) => {
+                        if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                            core::mem::forget(thrown);
+                        }
+                    }
                     Ok(()) => {}
                 }
             };

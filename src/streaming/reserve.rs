@@ -5,12 +5,15 @@
 //! a limit other than the budget could refuse, the memory is taken before anything is evicted. And no lock is held while
 //! memory is taken or freed, or callbacks run.
 
+use core::panic::AssertUnwindSafe;
+use std::panic::{catch_unwind, resume_unwind};
+
 use super::ledger::{Accounts, Ledger, Room, Shared, Victim};
 use super::listeners::EvictedStream;
 use super::loading;
 use super::{StreamError, StreamId, StreamPriority};
 use crate::allocators::streams::Block;
-use crate::error::AllocError;
+use crate::error::{AllocError, AllocErrorKind};
 use crate::tags::{TagId, TagScope};
 
 pub(super) fn reserve(
@@ -58,29 +61,35 @@ pub(super) fn reserve(
     };
 
     let evicted = free_victims(victims);
+    // A budget's callback or a report's sink may panic; the bytes are returned and the evictions told of all the same.
     let block = match taken {
-        Some(block) => Ok(block),
-        None => take(ledger, size, tag),
+        Some(block) => Ok(Ok(block)),
+        None => catch_unwind(AssertUnwindSafe(|| take(ledger, size, tag))),
     };
     let made = {
         let mut accounts = ledger.accounts.lock();
         vacate(streams, &mut accounts, &evicted);
         match block {
-            Ok(block) => {
+            Ok(Ok(block)) => {
                 accounts.give_back(held - size);
-                Ok(accounts.install(streams, block, size, priority, tag))
+                Ok(Ok(accounts.install(streams, block, size, priority, tag)))
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 accounts.give_back(held);
-                Err(no_memory(error))
+                Ok(Err(no_memory(error)))
+            }
+            Err(panic) => {
+                accounts.give_back(held);
+                Err(panic)
             }
         }
     };
     // A callback that panics keeps the caller from learning the id, so the stream must not stay.
-    let unclaimed = made.ok().map(|id| Unclaimed { streams, id });
+    let id = made.as_ref().ok().and_then(|made| made.ok());
+    let unclaimed = id.map(|id| Unclaimed { streams, id });
     ledger.listeners.tell(&evicted);
     core::mem::forget(unclaimed);
-    made
+    made.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Sets the budget, and evicts what is above it.
@@ -105,8 +114,13 @@ fn take(ledger: &Ledger, size: usize, tag: TagId) -> Result<Block, AllocError> {
     Block::new(size, &ledger.payer)
 }
 
+/// Whether a refusal would not have been one had `freed` bytes of the tag been free. A thread's budget is another matter:
+/// what is evicted may be other threads'.
 fn is_paid_for(error: &AllocError, freed: usize) -> bool {
-    error.kind().is_budget() && error.available().saturating_add(freed) >= error.requested()
+    matches!(
+        error.kind(),
+        AllocErrorKind::GlobalBudget | AllocErrorKind::TagBudget
+    ) && error.available().saturating_add(freed) >= error.requested()
 }
 
 /// Frees the memory of evicted streams.
