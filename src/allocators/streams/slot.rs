@@ -257,6 +257,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stream_is_not_ready_before_its_bytes_are_initialised() {
+        let slot = Slot::new();
+        let block = Block::new(10, &Default::default()).unwrap();
+        let Ok(generation) = slot.install(block) else {
+            panic!("it is vacant");
+        };
+        slot.word
+            .begin(generation)
+            .is_ok()
+            .then_some(())
+            .expect("it is reserved");
+        slot.raise_loaded(10);
+        assert!(slot.finish(generation).is_err());
+        assert_eq!(slot.view().phase(), Phase::Loading);
+        // SAFETY: nobody reads them.
+        unsafe {
+            core::ptr::write_bytes(slot.start(), 0, 10);
+            slot.set_initialised(10);
+        }
+        assert!(slot.finish(generation).is_ok());
+        // The block goes with the slot.
+    }
+
+    #[test]
     fn every_index_has_a_place_of_its_own() {
         let mut expected = (0, 0);
         for index in 0..10_000 {
