@@ -30,6 +30,9 @@ pub struct AllocConfig {
     pub enable_budgets: bool,
     /// Bytes that all of this allocator's live memory may take; zero, the default, is no limit. A limit turns budgets on.
     pub global_memory_limit: usize,
+    /// Bytes that the allocator's [streams](crate::SmartAlloc::streaming) may reserve. Zero, the default, stands for a quarter of
+    /// the memory limit, and for 256 MiB without one.
+    pub streaming_budget: usize,
 }
 
 impl Default for AllocConfig {
@@ -41,6 +44,7 @@ impl Default for AllocConfig {
             pool_tags: cfg!(debug_assertions),
             enable_budgets: false,
             global_memory_limit: 0,
+            streaming_budget: 0,
         }
     }
 }
@@ -107,6 +111,22 @@ impl AllocConfig {
 
     pub(crate) fn has_budgets(&self) -> bool {
         self.enable_budgets || self.global_memory_limit != 0
+    }
+
+    /// Sets [`streaming_budget`](Self::streaming_budget).
+    #[must_use]
+    pub fn with_streaming_budget(mut self, bytes: usize) -> Self {
+        self.streaming_budget = bytes;
+        self
+    }
+
+    /// The bytes that streams may reserve.
+    pub fn streaming_limit(&self) -> usize {
+        match (self.streaming_budget, self.global_memory_limit) {
+            (0, 0) => 256 << 20,
+            (0, limit) => limit / 4,
+            (bytes, _) => bytes,
+        }
     }
 
     /// The limit of each thread's arena, in bytes: never less than what it starts with.

@@ -21,6 +21,7 @@ mod phases;
 mod shared_frames;
 mod smart_alloc;
 mod stats;
+mod streaming;
 mod sync;
 pub mod tags;
 mod threads;
@@ -48,6 +49,11 @@ pub use phases::{Phase, PhaseGuard};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};
+pub use streaming::{
+    EvictedStream, StreamBytes, StreamError, StreamErrorKind, StreamGuard, StreamGuardMut,
+    StreamId, StreamInfo, StreamPriority, StreamProgress, StreamState, StreamWriter,
+    StreamingAllocator, StreamingStats,
+};
 pub use threads::{
     BarrierError, BarrierErrorKind, BarrierMember, BarrierStats, DeferredConfig,
     DeferredConfigBuilder, DeferredControlStats, DeferredProcessing, FrameBarrier,

@@ -6,6 +6,7 @@ use crate::allocators::payer::Payer;
 use crate::budgets::BudgetManager;
 use crate::groups::GroupAllocator;
 use crate::handles::HandleAllocator;
+use crate::streaming::StreamingAllocator;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Parts {
     pub(crate) budgets: OnceLock<BudgetManager>,
     pub(crate) groups: OnceLock<GroupAllocator>,
     pub(crate) handles: OnceLock<HandleAllocator>,
+    pub(crate) streaming: OnceLock<StreamingAllocator>,
 }
 
 impl Parts {
@@ -22,6 +24,14 @@ impl Parts {
         Self {
             payer,
             ..Self::default()
+        }
+    }
+
+    /// Tells the parts that count frames that one has ended.
+    #[inline]
+    pub(crate) fn frame_ended(&self) {
+        if let Some(streaming) = self.streaming.get() {
+            streaming.next_frame();
         }
     }
 }

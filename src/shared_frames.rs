@@ -50,7 +50,9 @@ impl SharedFrames {
     ///
     /// [`FrameError::NotOpen`].
     pub fn end(&mut self) -> Result<(), FrameError> {
-        self.alloc.domain().end_shared()
+        self.alloc.domain().end_shared()?;
+        self.alloc.parts().frame_ended();
+        Ok(())
     }
 
     /// Whether a frame is open.

@@ -128,7 +128,7 @@ impl SmartAlloc {
     /// [`try_end_frame`](Self::try_end_frame) returns that instead.
     #[inline]
     pub fn end_frame(&self) {
-        if let Err(error) = self.domain.end_frame() {
+        if let Err(error) = self.try_end_frame() {
             report_boundary(error);
         }
     }
@@ -138,8 +138,11 @@ impl SmartAlloc {
     /// # Errors
     ///
     /// [`FrameError::NotOpen`], or [`FrameError::Shared`] if this allocator's frames are shared.
+    #[inline]
     pub fn try_end_frame(&self) -> Result<(), FrameError> {
-        self.domain.end_frame()
+        self.domain.end_frame()?;
+        self.parts.frame_ended();
+        Ok(())
     }
 
     /// Takes over this allocator's frames for all threads. See [`SharedFrames`].

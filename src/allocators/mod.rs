@@ -58,5 +58,6 @@ pub(crate) mod panics;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
+pub(crate) mod streams;
 pub(crate) mod thread;
 pub(crate) mod transfers;

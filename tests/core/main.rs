@@ -23,6 +23,7 @@ mod phases;
 mod pools;
 mod reentry;
 mod shared;
+mod streaming;
 mod tags;
 mod thread_budgets;
 mod threads;

@@ -1,10 +1,11 @@
 //! Sinks that do what they like in the middle of the allocator's work.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use framealloc::diagnostics::{self, DiagnosticCode};
-use framealloc::{AllocConfig, SmartAlloc};
+use framealloc::{AllocConfig, SmartAlloc, StreamPriority, StreamingAllocator};
 
 use crate::alone;
 
@@ -231,4 +232,37 @@ fn a_sink_that_is_replaced_may_report_and_set_sinks_while_it_is_dropped() {
     });
     diagnostics::set_sink(|_| {});
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_sink_that_panics_while_a_stream_is_refused_leaves_nothing_reserved() {
+    let _alone = alone();
+    let streaming = StreamingAllocator::new(usize::MAX);
+    let mut reserved = Vec::new();
+    let calls = sink(|code| {
+        if [DiagnosticCode::FA005, DiagnosticCode::FA402].contains(&code) {
+            panic!("strict");
+        }
+    });
+    let refused = || {
+        catch_unwind(AssertUnwindSafe(|| {
+            streaming
+                .reserve(1 << 60, StreamPriority::High)
+                .unwrap_err();
+        }))
+    };
+    // No memory.
+    until_called(&calls, || {
+        let _ = refused();
+        reserved.push(streaming.total_reserved());
+    });
+    // No room.
+    streaming.set_budget(1000);
+    until_called(&calls, || {
+        let _ = refused();
+        reserved.push(streaming.total_reserved());
+    });
+    diagnostics::set_sink(|_| {});
+    assert!(reserved.iter().all(|reserved| *reserved == 0));
+    assert!(streaming.reserve(1000, StreamPriority::Low).is_ok());
 }

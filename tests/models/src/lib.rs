@@ -13,7 +13,10 @@ mod remote;
 #[path = "../../../src/threads/rounds.rs"]
 #[expect(dead_code, reason = "what needs no model is not used")]
 mod rounds;
+#[path = "../../../src/allocators/streams/word.rs"]
+mod streams_word;
 
 mod barrier;
 mod remote_list;
+mod stream_word;
 mod word;
