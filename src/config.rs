@@ -30,6 +30,11 @@ pub struct AllocConfig {
     pub enable_budgets: bool,
     /// Bytes that all of this allocator's live memory may take; zero, the default, is no limit. A limit turns budgets on.
     pub global_memory_limit: usize,
+    /// Bytes that each scratch pool starts with. 1 MiB by default.
+    pub scratch_pool_size: usize,
+    /// Bytes that each scratch pool may grow to; beyond it, allocations fail with FA403. Zero stands for 64 times
+    /// [`scratch_pool_size`](Self::scratch_pool_size), and is the default.
+    pub max_scratch_pool_size: usize,
 }
 
 impl Default for AllocConfig {
@@ -41,6 +46,8 @@ impl Default for AllocConfig {
             pool_tags: cfg!(debug_assertions),
             enable_budgets: false,
             global_memory_limit: 0,
+            scratch_pool_size: 1 << 20,
+            max_scratch_pool_size: 0,
         }
     }
 }
@@ -107,6 +114,29 @@ impl AllocConfig {
 
     pub(crate) fn has_budgets(&self) -> bool {
         self.enable_budgets || self.global_memory_limit != 0
+    }
+
+    /// Sets [`scratch_pool_size`](Self::scratch_pool_size).
+    #[must_use]
+    pub fn with_scratch_pool_size(mut self, bytes: usize) -> Self {
+        self.scratch_pool_size = bytes;
+        self
+    }
+
+    /// Sets [`max_scratch_pool_size`](Self::max_scratch_pool_size): the remedy for FA403.
+    #[must_use]
+    pub fn with_max_scratch_pool_size(mut self, bytes: usize) -> Self {
+        self.max_scratch_pool_size = bytes;
+        self
+    }
+
+    /// The limit of each scratch pool, in bytes: never less than what it starts with.
+    pub fn scratch_pool_limit(&self) -> usize {
+        let limit = match self.max_scratch_pool_size {
+            0 => self.scratch_pool_size.saturating_mul(64),
+            limit => limit,
+        };
+        limit.max(self.scratch_pool_size)
     }
 
     /// The limit of each thread's arena, in bytes: never less than what it starts with.

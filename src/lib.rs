@@ -15,6 +15,8 @@ pub mod diagnostics;
 mod error;
 mod parts;
 mod phases;
+mod retention;
+mod scratch;
 mod shared_frames;
 mod smart_alloc;
 mod stats;
@@ -26,6 +28,8 @@ pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
 pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
+pub use allocators::retained::FrameRetained;
+pub use allocators::scratch::{ScratchBox, ScratchSlice};
 pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
@@ -36,6 +40,14 @@ pub use diagnostics::{
 };
 pub use error::{AllocError, AllocErrorKind, FrameError};
 pub use phases::{Phase, PhaseGuard};
+pub use retention::{
+    DowncastError, DowncastErrorKind, FailureBreakdown, FrameSummary, Importance, InPool,
+    InScratch, Kept, OnHeap, PhaseSummary, Promoted, PromotedAllocation, PromotionFailure,
+    PromotionResult, RetainedId, RetainedMeta, RetentionPolicy, TagSummary,
+};
+pub use scratch::{
+    ScratchInUse, ScratchPool, ScratchPoolHandle, ScratchPoolStats, ScratchRefused, ScratchRegistry,
+};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};

@@ -14,6 +14,8 @@
 //! - **record**: the process-wide, immortal state of one thread: tag counters and pool lists. Records of dead threads are
 //!   adopted by new ones.
 //! - **page**: 64 KiB of pool blocks of one size class, aligned to its size, owned by one record.
+//! - **scratch pool**: named memory that any thread allocates from, freed all at once by a reset.
+//! - **retained** value: one in frame memory whose policy says where it goes when its frame ends.
 //! - **tag**: the interned path that memory is charged to. Each thread has one current tag.
 //! - **frame**: the span between two boundaries; of one thread, or (a *shared* frame) of all threads of a domain.
 //!
@@ -33,6 +35,10 @@
 //!   by the thread that holds it, except the remote list, which is atomic.
 //! - **I6** No borrow of thread state and no lock is held while user code runs (values' constructors and destructors,
 //!   iterators, report sinks).
+//! - **I7** A chunk of a scratch pool is reused or freed only when the pool has no live block: each is counted from before it
+//!   is handed out until its value is dropped, and its box holds the pool alive.
+//! - **I8** A retained value is moved or dropped only by whoever unlinked it (under its arena's lock) after its handle had
+//!   let go, or by its handle. Its lease is ended only on its arena's thread.
 
 pub(crate) mod arena;
 pub(crate) mod audit;
@@ -49,4 +55,6 @@ pub(crate) mod os;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
+pub(crate) mod retained;
+pub(crate) mod scratch;
 pub(crate) mod thread;

@@ -19,6 +19,8 @@ mod model;
 mod phases;
 mod pools;
 mod reentry;
+mod retention;
+mod scratch;
 mod shared;
 mod tags;
 mod thread_budgets;
