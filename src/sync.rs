@@ -12,11 +12,16 @@ pub(crate) use plain::Mutex;
 mod plain {
     use std::sync::{MutexGuard, PoisonError};
 
+    #[derive(Default)]
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) const fn new(value: T) -> Self {
             Self(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
