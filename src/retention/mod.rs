@@ -114,7 +114,7 @@ impl SmartAlloc {
     ///
     /// Values are discarded while the frame is still open; what their destructors retain is dealt with as well. A value whose
     /// [`FrameRetained`] is alive stays with it until that drops; memory for it is set aside now, so that it cannot fail
-    /// later.
+    /// later. Budgets see a value in both places until its frame has ended.
     ///
     /// Reports FA006, and changes nothing, if no frame is open.
     pub fn end_frame_with_promotions(&self) -> PromotionResult {

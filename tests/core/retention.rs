@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use framealloc::diagnostics::DiagnosticCode;
 use framealloc::tags::{TagId, TagScope, TagTotals};
 use framealloc::{
-    AllocConfig, AllocErrorKind, DowncastErrorKind, FrameError, FrameSummary, HeapBox, Importance,
-    PoolBox, PromotedAllocation, PromotionFailure, PromotionResult, RetentionPolicy, ScratchBox,
-    SmartAlloc,
+    AllocErrorKind, AllocationTag, DowncastErrorKind, FrameError, FrameSummary, HeapBox,
+    Importance, PoolBox, PromotedAllocation, PromotionFailure, PromotionResult, RetentionPolicy,
+    ScratchBox, SmartAlloc,
 };
 
 use crate::common::*;
@@ -260,7 +261,7 @@ fn without_a_frame_there_is_no_value_and_a_code() {
 
 #[test]
 fn an_exhausted_arena_is_refused_with_its_code_and_the_frame_goes_on() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(1 << 20));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 20));
     alloc.begin_frame();
     let mut count = 0;
     let (error, codes) = reported(|| {
@@ -349,6 +350,50 @@ fn a_failed_promotion_says_why_and_keeps_the_value() {
     assert_eq!(count(), 0);
     drop(occupied);
     alloc.scratch_pool("narrow").try_reset().unwrap();
+}
+
+#[test]
+fn a_budget_refuses_a_promotion_and_is_given_back_what_was_promoted() {
+    let alloc = SmartAlloc::new(minimal().with_budgets(true));
+    let budgets = alloc.budgets().unwrap();
+    let tag = AllocationTag::new("retention_budget");
+    budgets.register_tag(&tag, usize::MAX, 20_000);
+    let usage = || {
+        budgets
+            .get_tag_budget("retention_budget")
+            .unwrap()
+            .current_usage
+    };
+    alloc
+        .scratch()
+        .get_or_create_with("budgeted", 12_000, 12_000);
+    for policy in [PromoteToPool, PromoteToHeap, PromoteToScratch("budgeted")] {
+        alloc.begin_frame();
+        alloc.with_tag("retention_budget", |alloc| {
+            drop(alloc.frame_retained_with(policy, [1_u8; 3000]));
+            // Together with the frame's own memory it is too much.
+            drop(alloc.frame_retained_with(policy, [2_u8; 12_000]));
+        });
+        let (result, codes) = reported(|| alloc.end_frame_with_promotions());
+        assert!(
+            codes.contains(&DiagnosticCode::FA302),
+            "{policy:?} {codes:?}"
+        );
+        let mut items = result.promoted.into_iter();
+        let promoted = items.next().unwrap();
+        let first_fits = policy != PromoteToScratch("budgeted");
+        assert_eq!(promoted.is_success(), first_fits);
+        assert_eq!(usage() >= 3000, first_fits);
+        match items.next().unwrap() {
+            PromotedAllocation::Failed { reason, meta } => {
+                assert_eq!(reason, PromotionFailure::BudgetExceeded);
+                assert_eq!(*meta.value.downcast::<[u8; 12_000]>().unwrap(), [2; 12_000]);
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(promoted);
+        assert_eq!(usage(), 0, "{policy:?}");
+    }
 }
 
 #[test]
@@ -455,4 +500,39 @@ fn the_summary_counts_every_value_by_destination_and_tag() {
     }
     drop(held);
     assert_eq!(FrameSummary::default().promotion_success_rate(), 1.0);
+}
+
+#[test]
+fn the_summary_counts_values_by_the_phase_that_they_were_made_in() {
+    let alloc = small();
+    alloc.begin_frame();
+    drop(alloc.frame_retained::<[u8; 1]>(PromoteToHeap));
+    {
+        let _phase = alloc.phase_scope("solve");
+        drop(alloc.frame_retained::<[u8; 2]>(PromoteToHeap));
+        drop(alloc.frame_retained::<[u8; 4]>(Discard));
+    }
+    {
+        let _phase = alloc.phase_scope("plan");
+        drop(alloc.frame_retained::<[u8; 8]>(PromoteToScratch("?")));
+    }
+    let summary = alloc.end_frame_with_summary();
+    let rows: Vec<_> = summary
+        .by_phase
+        .iter()
+        .map(|row| {
+            (
+                row.phase,
+                row.discarded_bytes,
+                row.promoted_bytes,
+                row.failed_bytes,
+            )
+        })
+        .collect();
+    assert_eq!(rows, [("plan", 0, 0, 8), ("solve", 4, 2, 0)]);
+    assert!(
+        summary
+            .to_string()
+            .contains("phase solve: 4 bytes discarded, 2 promoted, 0 failed")
+    );
 }

@@ -12,7 +12,7 @@ use std::thread;
 use framealloc::diagnostics::{self, DiagnosticCode};
 use framealloc::tags::{TagId, TagTotals};
 use framealloc::{
-    AllocConfig, AllocErrorKind, ScratchBox, ScratchPool, ScratchRegistry, SmartAlloc,
+    AllocErrorKind, AllocationTag, ScratchBox, ScratchPool, ScratchRegistry, SmartAlloc,
 };
 
 use crate::common::*;
@@ -81,7 +81,7 @@ fn dropped_memory_is_not_reused_before_the_reset() {
 
 #[test]
 fn after_a_reset_one_chunk_of_the_size_that_was_used_replaces_many() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_scratch_pool_size(4 << 10));
+    let alloc = SmartAlloc::new(minimal().with_scratch_pool_size(4 << 10));
     let tag = TagId::from_path("scratch_chunks");
     let round = |alloc: &SmartAlloc| {
         let before = TagTotals::capture();
@@ -357,7 +357,7 @@ fn the_registry_finds_resets_and_removes_pools_by_name() {
     let other = ScratchRegistry::new(1 << 10);
     assert_eq!(other.get_or_create("x").limit(), 64 << 10);
     assert_eq!(other.get_or_create_with("y", 8, 16).limit(), 16);
-    let config = AllocConfig::minimal()
+    let config = minimal()
         .with_scratch_pool_size(2 << 10)
         .with_max_scratch_pool_size(4 << 10);
     let pool_of = SmartAlloc::new(config);
@@ -417,4 +417,35 @@ fn chunks<T>(mut values: Vec<T>, parts: usize) -> Vec<Vec<T>> {
     (0..parts)
         .map(|_| values.split_off(values.len().saturating_sub(len)))
         .collect()
+}
+
+#[test]
+fn a_budget_that_refuses_a_chunk_leaves_the_pool_as_it_was() {
+    let alloc = SmartAlloc::new(minimal().with_budgets(true));
+    let budgets = alloc.budgets().unwrap();
+    budgets.register_tag(&AllocationTag::new("scratch_budget"), usize::MAX, 6000);
+    alloc.with_tag("scratch_budget", |alloc| {
+        let pool = alloc
+            .scratch()
+            .get_or_create_with("budgeted", 4096, 1 << 20);
+        let held = pool.alloc_box([1_u8; 4000]);
+        let (refused, codes) = reported(|| pool.try_alloc_box([2_u8; 4000]).unwrap_err());
+        assert_eq!(codes, [DiagnosticCode::FA302]);
+        assert_eq!(refused.error.kind(), AllocErrorKind::TagBudget);
+        assert_eq!(refused.value, [2; 4000]);
+        assert_eq!((pool.allocated(), pool.capacity()), (4000, 4096));
+        assert_eq!((pool.stats().live_boxes, *held), (1, [1; 4000]));
+        drop(pool.alloc_box([3_u8; 96]));
+        drop(held);
+        pool.try_reset().unwrap();
+    });
+    let usage = || {
+        budgets
+            .get_tag_budget("scratch_budget")
+            .unwrap()
+            .current_usage
+    };
+    assert_eq!(usage(), 4096, "the pool keeps its chunk");
+    alloc.scratch().remove("budgeted");
+    assert_eq!(usage(), 0);
 }

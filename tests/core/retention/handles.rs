@@ -205,7 +205,7 @@ fn items_outlive_their_allocator() {
 
 #[test]
 fn every_alignment_is_honoured_in_the_frame_and_after_it() {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(1 << 30));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 30));
     alloc.scratch_pool("aligned");
     macro_rules! check {
         ($type:ident) => {

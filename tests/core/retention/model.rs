@@ -300,7 +300,7 @@ fn retired_here(alloc: &SmartAlloc) -> usize {
 }
 
 fn roomy() -> SmartAlloc {
-    let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(1 << 30));
+    let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 30));
     alloc.scratch_pool("roomy");
     alloc.scratch().get_or_create_with("narrow", 64, 1 << 10);
     alloc
