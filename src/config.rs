@@ -33,6 +33,11 @@ pub struct AllocConfig {
     /// Bytes that the allocator's [streams](crate::SmartAlloc::streaming) may reserve. Zero, the default, stands for a quarter of
     /// the memory limit, and for 256 MiB without one.
     pub streaming_budget: usize,
+    /// Bytes that each scratch pool starts with. 1 MiB by default.
+    pub scratch_pool_size: usize,
+    /// Bytes that each scratch pool may grow to; beyond it, allocations fail with FA403. Zero stands for 64 times
+    /// [`scratch_pool_size`](Self::scratch_pool_size), and is the default.
+    pub max_scratch_pool_size: usize,
 }
 
 impl Default for AllocConfig {
@@ -45,6 +50,8 @@ impl Default for AllocConfig {
             enable_budgets: false,
             global_memory_limit: 0,
             streaming_budget: 0,
+            scratch_pool_size: 1 << 20,
+            max_scratch_pool_size: 0,
         }
     }
 }
@@ -127,6 +134,29 @@ impl AllocConfig {
             (0, limit) => limit / 4,
             (bytes, _) => bytes,
         }
+    }
+
+    /// Sets [`scratch_pool_size`](Self::scratch_pool_size).
+    #[must_use]
+    pub fn with_scratch_pool_size(mut self, bytes: usize) -> Self {
+        self.scratch_pool_size = bytes;
+        self
+    }
+
+    /// Sets [`max_scratch_pool_size`](Self::max_scratch_pool_size): the remedy for FA403.
+    #[must_use]
+    pub fn with_max_scratch_pool_size(mut self, bytes: usize) -> Self {
+        self.max_scratch_pool_size = bytes;
+        self
+    }
+
+    /// The limit of each scratch pool, in bytes: never less than what it starts with.
+    pub fn scratch_pool_limit(&self) -> usize {
+        let limit = match self.max_scratch_pool_size {
+            0 => self.scratch_pool_size.saturating_mul(64),
+            limit => limit,
+        };
+        limit.max(self.scratch_pool_size)
     }
 
     /// The limit of each thread's arena, in bytes: never less than what it starts with.

@@ -25,10 +25,12 @@ pub enum AllocErrorKind {
     TagBudget,
     /// The thread's budget is reached (FA303).
     ThreadBudget,
+    /// The scratch pool has reached its limit (FA403).
+    ScratchPoolFull,
 }
 
 impl AllocErrorKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::NoFrame,
         Self::ArenaExhausted,
         Self::CapacityOverflow,
@@ -36,6 +38,7 @@ impl AllocErrorKind {
         Self::GlobalBudget,
         Self::TagBudget,
         Self::ThreadBudget,
+        Self::ScratchPoolFull,
     ];
 
     /// Whether a budget refused, not the system or a size.
@@ -56,6 +59,7 @@ impl AllocErrorKind {
             Self::GlobalBudget => DiagnosticCode::FA301,
             Self::TagBudget => DiagnosticCode::FA302,
             Self::ThreadBudget => DiagnosticCode::FA303,
+            Self::ScratchPoolFull => DiagnosticCode::FA403,
         }
     }
 }
@@ -171,6 +175,10 @@ impl AllocError {
             AllocErrorKind::ThreadBudget => write!(
                 f,
                 "this thread's budget is reached: {tag} asked for {requested} bytes, {available} are left"
+            ),
+            AllocErrorKind::ScratchPoolFull => write!(
+                f,
+                "a scratch pool is full: {tag} asked for {requested} bytes, {available} are left of its limit"
             ),
         }
     }

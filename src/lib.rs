@@ -18,6 +18,8 @@ mod handles;
 mod not_stored;
 mod parts;
 mod phases;
+mod retention;
+mod scratch;
 mod shared_frames;
 mod smart_alloc;
 mod stats;
@@ -33,6 +35,8 @@ pub use allocators::handles::{Handle, HandleMut, HandleRef};
 pub use allocators::heap::HeapBox;
 pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
+pub use allocators::retained::FrameRetained;
+pub use allocators::scratch::{ScratchBox, ScratchSlice};
 pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
@@ -46,6 +50,14 @@ pub use groups::{FreedGroup, GroupAllocator, GroupError, GroupHandle, GroupId, G
 pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOptions, PinGuard};
 pub use not_stored::NotStored;
 pub use phases::{Phase, PhaseGuard};
+pub use retention::{
+    DowncastError, DowncastErrorKind, FailureBreakdown, FrameSummary, Importance, InPool,
+    InScratch, Kept, OnHeap, PhaseSummary, Promoted, PromotedAllocation, PromotionFailure,
+    PromotionResult, RetainedId, RetainedMeta, RetentionPolicy, TagSummary,
+};
+pub use scratch::{
+    ScratchInUse, ScratchPool, ScratchPoolHandle, ScratchPoolStats, ScratchRefused, ScratchRegistry,
+};
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
 pub use stats::{AllocStats, ArenaStats, Bytes};

@@ -6,6 +6,7 @@ use crate::allocators::payer::Payer;
 use crate::budgets::BudgetManager;
 use crate::groups::GroupAllocator;
 use crate::handles::HandleAllocator;
+use crate::scratch::ScratchRegistry;
 use crate::streaming::StreamingAllocator;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
@@ -17,6 +18,8 @@ pub(crate) struct Parts {
     pub(crate) groups: OnceLock<GroupAllocator>,
     pub(crate) handles: OnceLock<HandleAllocator>,
     pub(crate) streaming: OnceLock<StreamingAllocator>,
+    /// The scratch pools.
+    pub(crate) scratch: OnceLock<ScratchRegistry>,
 }
 
 impl Parts {

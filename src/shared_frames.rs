@@ -44,13 +44,14 @@ impl SharedFrames {
         self.alloc.domain().begin_shared()
     }
 
-    /// Closes it.
+    /// Closes it. Values that any thread retained in it are discarded;
+    /// [`end_with_promotions`](Self::end_with_promotions) promotes them.
     ///
     /// # Errors
     ///
     /// [`FrameError::NotOpen`].
     pub fn end(&mut self) -> Result<(), FrameError> {
-        self.alloc.domain().end_shared()?;
+        self.alloc.domain().ending_shared_frame().map(drop)?;
         self.alloc.parts().frame_ended();
         Ok(())
     }
@@ -68,7 +69,16 @@ impl SharedFrames {
 
 impl Drop for SharedFrames {
     fn drop(&mut self) {
-        self.alloc.domain().return_token();
+        // On unwinding too, as when the destructor of a retained value panics.
+        struct Token<'a>(&'a SmartAlloc);
+        impl Drop for Token<'_> {
+            fn drop(&mut self) {
+                self.0.domain().return_token();
+            }
+        }
+        let token = Token(&self.alloc);
+        // A frame that was left open ends here.
+        drop(token.0.domain().ending_shared_frame());
     }
 }
 

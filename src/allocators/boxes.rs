@@ -133,7 +133,7 @@ macro_rules! sendable_box {
             ///
             /// `value` is a block as `uninit` takes it, and nobody else owns it.
             #[inline(always)]
-            unsafe fn from_block(value: NonNull<T>) -> Self {
+            pub(crate) unsafe fn from_block(value: NonNull<T>) -> Self {
                 Self {
                     value,
                     _owned: PhantomData,

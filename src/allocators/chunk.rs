@@ -13,11 +13,12 @@
 //! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A chunk of a guard
 //! has no leases; there the balance says how much of a full chunk was used. It means nothing in a cached chunk.
 
+use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::null_mut;
 
 use super::arena::{Arena, GuardMeter};
-use super::layout::{CHUNK, HEADER, footprint, header_is_adjacent};
+use super::layout::{CHUNK, HEADER, MIN_ALIGN, footprint, header_is_adjacent};
 use super::thread::NotedTags;
 
 #[repr(C)]
@@ -34,6 +35,8 @@ pub(crate) struct Chunk {
     pub state: Cell<State>,
     pub is_big: bool,
     pub tags: Cell<NotedTags>,
+    /// Bytes leased past the frame on purpose, by retained values whose handles live: in units of [`MIN_ALIGN`].
+    pub kept: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Chunk>() <= HEADER);
@@ -61,6 +64,7 @@ impl Chunk {
             state: Cell::new(State::Plain),
             is_big,
             tags: Cell::new([super::thread::NO_TAG; 4]),
+            kept: Cell::new(0),
         }
     }
 
@@ -80,6 +84,12 @@ impl Chunk {
 
     pub(crate) fn set_meter(&self, meter: *const GuardMeter) {
         self.prev.set(meter.cast_mut().cast());
+    }
+
+    /// Bytes leased by those who did not mean to, in a retired chunk.
+    pub(crate) fn escaping_bytes(&self) -> usize {
+        let leased = -self.balance.get() as usize;
+        leased.saturating_sub(self.kept.get() as usize * MIN_ALIGN)
     }
 
     /// The big chunk that follows in a guard's list, and null if none does.
@@ -136,6 +146,33 @@ pub(crate) unsafe fn credit(block: usize, bytes: usize) {
     // SAFETY: the chunk is mapped (I1) and this thread's (I2).
     let balance = unsafe { &(*of_block(block, 1)).balance };
     balance.set(balance.get() + bytes as isize);
+}
+
+/// Notes that a leased block outlives its frame on purpose.
+///
+/// # Safety
+///
+/// As for [`end_lease`], with the block's layout.
+pub(crate) unsafe fn keep(block: usize, layout: Layout) {
+    // SAFETY: a leased block's chunk is mapped (I1), and this thread's (I2).
+    let kept = unsafe { &(*of_block(block, layout.align())).kept };
+    kept.set(kept.get().saturating_add(units(layout)));
+}
+
+/// Takes back what [`keep`] noted.
+///
+/// # Safety
+///
+/// As for [`keep`].
+pub(crate) unsafe fn keep_no_more(block: usize, layout: Layout) {
+    // SAFETY: as above.
+    let kept = unsafe { &(*of_block(block, layout.align())).kept };
+    kept.set(kept.get().saturating_sub(units(layout)));
+}
+
+/// Saturates at 32 GiB, which only a big chunk can hold, and that holds one block.
+fn units(layout: Layout) -> u32 {
+    u32::try_from(footprint(layout.size()) / MIN_ALIGN).unwrap_or(u32::MAX)
 }
 
 /// Ends the lease on a block of `size` bytes. The value in it is dropped already.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 
 use super::arena::{Arena, ArenaLimits};
 use super::pool;
+use super::retained::{Mine, Retained, Stray};
 use super::thread::{Local, NO_TAG, NotedTags, local};
 use crate::budgets::Ledger;
 use crate::config::AllocConfig;
@@ -42,6 +43,10 @@ pub(crate) struct Domain {
     shared: AtomicBool,
     shared_open: AtomicBool,
     shared_frames: AtomicU64,
+    /// Whether a value was ever retained, so that nobody else looks for one.
+    pub(crate) retains: AtomicBool,
+    /// Retained values of threads that have ended.
+    strays: Mutex<Vec<Stray>>,
 }
 
 struct ArenaSlot {
@@ -72,6 +77,8 @@ impl Domain {
             shared: AtomicBool::new(false),
             shared_open: AtomicBool::new(false),
             shared_frames: AtomicU64::new(0),
+            retains: AtomicBool::new(false),
+            strays: Mutex::new(Vec::new()),
         })
     }
 
@@ -177,7 +184,14 @@ impl Domain {
             // SAFETY: the arena of this thread in a domain that the caller holds alive.
             let mine = unsafe { &*arena };
             let epoch = self.epoch.load(Acquire);
-            if mine.joined.replace(epoch) != epoch && !mine.open.get() {
+            if mine.joined.get() != epoch && !mine.open.get() {
+                if self.retains.load(Relaxed) && mine.retained.count() != 0 {
+                    // Of a frame whose end missed them. Their destructors may do anything, so look again.
+                    // SAFETY: as above.
+                    unsafe { Mine::new(arena) }.discard_all();
+                    continue;
+                }
+                mine.joined.set(epoch);
                 mine.rewind(local, self);
                 // What escaped was reported, and the sink may have made another domain's arena the active one.
                 if !local.is_active(arena) {
@@ -245,16 +259,21 @@ impl Domain {
             // SAFETY: as in `resolve`.
             let arena = unsafe { &*arena };
             if !arena.open.replace(false) {
-                return Err(if self.is_shared() {
-                    FrameError::Shared
-                } else {
-                    FrameError::NotOpen
-                });
+                return Err(self.no_frame());
             }
             local.key.set(0);
             arena.rewind(local, self);
             Ok(())
         })
+    }
+
+    /// Why the calling thread has no frame to end.
+    pub(crate) fn no_frame(&self) -> FrameError {
+        if self.is_shared() {
+            FrameError::Shared
+        } else {
+            FrameError::NotOpen
+        }
     }
 
     /// The number of frames that were begun: on this thread, or together where frames are shared.
@@ -276,6 +295,11 @@ impl Domain {
         } else {
             (arena.frames(), arena.open.get())
         }
+    }
+
+    /// Whether an arena of the calling thread is in the present shared frame.
+    pub(crate) fn has_joined(&self, arena: &Arena) -> bool {
+        arena.joined.get() == self.epoch.load(Acquire)
     }
 
     pub(crate) fn frame_is_open(&self) -> bool {
@@ -317,14 +341,38 @@ impl Domain {
         Ok(())
     }
 
-    pub(crate) fn end_shared(&self) -> Result<(), FrameError> {
-        if !self.shared_open.swap(false, Relaxed) {
-            return Err(FrameError::NotOpen);
-        }
+    /// Closes the shared frame. What was retained in it has been dealt with: see `ending_shared_frame`.
+    pub(crate) fn end_shared(&self) {
+        self.shared_open.store(false, Relaxed);
         self.advance();
         // The owner's own arena is rewound here and now; the others' when they next look.
         local(|local| self.resolve(local));
-        Ok(())
+    }
+
+    /// The lists of the arena with this index, and `None` beyond the last.
+    pub(crate) fn retained_of(&self, index: usize) -> Option<&Retained> {
+        let arenas = self.arenas.lock();
+        let retained = &raw const arenas.get(index)?.arena.retained;
+        // SAFETY: arenas stay where they are for as long as the domain lives, and their lists have a lock of their own.
+        Some(unsafe { &*retained })
+    }
+
+    /// Adds what `take` has taken from its list, in one step for those who look at lists first and at strays then.
+    ///
+    /// Runs it under a lock, so what it did not take is dropped by the caller.
+    pub(crate) fn stray<R>(&self, take: impl FnOnce() -> Result<Stray, R>) -> Option<R> {
+        let mut strays = self.strays.lock();
+        match take() {
+            Ok(stray) => {
+                strays.push(stray);
+                None
+            }
+            Err(rest) => Some(rest),
+        }
+    }
+
+    pub(crate) fn take_strays(&self) -> Vec<Stray> {
+        core::mem::take(&mut *self.strays.lock())
     }
 
     /// Counts what this thread allocates from now until its frame ends: a phase has begun.

@@ -16,6 +16,8 @@
 //! - **page**: 64 KiB of pool blocks of one size class, aligned to its size, owned by one record.
 //! - **word**: the atomic that knows who reads, writes, pins or moves a value of a group or behind a handle.
 //! - **segment**: 64 KiB of relocatable values, all of them reached through slots, which know where they are.
+//! - **scratch pool**: named memory that any thread allocates from, freed all at once by a reset.
+//! - **retained** value: one in frame memory whose policy says where it goes when its frame ends.
 //! - **tag**: the interned path that memory is charged to. Each thread has one current tag.
 //! - **frame**: the span between two boundaries; of one thread, or (a *shared* frame) of all threads of a domain.
 //!
@@ -37,6 +39,10 @@
 //!   guards live, the mover while it moves, and who claimed or doomed it. See [`borrow::word`].
 //! - **I6** No borrow of thread state and no lock is held while user code runs (values' constructors and destructors,
 //!   iterators, report sinks).
+//! - **I7** A chunk of a scratch pool is reused or freed only when the pool has no live block: each is counted from before it
+//!   is handed out until its value is dropped, and its box holds the pool alive.
+//! - **I8** A retained value is moved or dropped only by whoever unlinked it (under its arena's lock) after its handle had
+//!   let go, or by its handle. Its lease is ended only on its arena's thread.
 
 pub(crate) mod arena;
 pub(crate) mod audit;
@@ -58,6 +64,8 @@ pub(crate) mod panics;
 pub(crate) mod payer;
 pub(crate) mod pool;
 pub(crate) mod record;
+pub(crate) mod retained;
+pub(crate) mod scratch;
 pub(crate) mod streams;
 pub(crate) mod thread;
 pub(crate) mod transfers;

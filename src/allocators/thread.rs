@@ -158,15 +158,20 @@ impl Local {
     }
 
     fn end_thread(&self) {
-        let table = self.table.replace(null_mut());
-        if !table.is_null() {
+        // The destructors of retained values may use allocators, which starts another table.
+        while let table = self.table.replace(null_mut())
+            && !table.is_null()
+        {
             // SAFETY: `table` came from `Box::into_raw`, and is unlinked.
             let mut entries = *unsafe { Box::from_raw(table) };
             self.deactivate(&mut entries);
             for entry in entries {
-                if let Some(_alive) = entry.owner.upgrade() {
+                if let Some(alive) = entry.owner.upgrade() {
                     // SAFETY: the domain is alive, so its arena is; it is this thread's (I2).
-                    unsafe { (*entry.arena).thread_ended(entry.ptr, entry.noted) };
+                    unsafe {
+                        alive.leave_retained(entry.arena);
+                        (*entry.arena).thread_ended(entry.ptr, entry.noted);
+                    }
                 }
             }
         }

@@ -87,10 +87,11 @@ impl From<AllocErrorKind> for StreamErrorKind {
             AllocErrorKind::GlobalBudget => Self::GlobalBudget,
             AllocErrorKind::TagBudget => Self::TagBudget,
             AllocErrorKind::ThreadBudget => Self::ThreadBudget,
-            // The others are the frame arenas', which no stream is taken from.
+            // The others are those of frame arenas and scratch pools, which no stream is taken from.
             AllocErrorKind::OutOfMemory
             | AllocErrorKind::NoFrame
-            | AllocErrorKind::ArenaExhausted => Self::OutOfMemory,
+            | AllocErrorKind::ArenaExhausted
+            | AllocErrorKind::ScratchPoolFull => Self::OutOfMemory,
         }
     }
 }

@@ -22,6 +22,8 @@ mod model;
 mod phases;
 mod pools;
 mod reentry;
+mod retention;
+mod scratch;
 mod shared;
 mod streaming;
 mod tags;

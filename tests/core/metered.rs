@@ -10,6 +10,8 @@ mod leases;
 mod model;
 mod pools;
 mod reentry;
+mod retention;
+mod scratch;
 mod shared;
 mod tags;
 mod threads;

@@ -34,6 +34,7 @@ use super::layout::{self, CHUNK, footprint};
 use super::os;
 use super::pool;
 use super::record::add;
+use super::retained::{Mine, Retained};
 use super::thread::{Local, NotedTags};
 use crate::budgets::ThreadBudget;
 use crate::diagnostics;
@@ -77,6 +78,8 @@ pub(crate) struct Arena {
     pub(crate) open: Cell<bool>,
     /// The thread has let go of the arena, of which something is in use: when nothing is any more, another may adopt it.
     ended: Cell<bool>,
+    /// Values whose policy says where they go when the frame ends. Each holds a lease, so a frame that has any ends slowly.
+    pub(crate) retained: Retained,
     domain: Weak<Domain>,
     pub(crate) domain_id: u64,
     /// The domain's epoch when this arena was last rewound for it.
@@ -117,6 +120,7 @@ impl Arena {
             budgeted: domain.config().has_budgets(),
             ledger_version: Cell::new(0),
             thread_budget: Cell::new(null()),
+            retained: Retained::new(),
             domain: domain.weak(),
             domain_id: domain.id(),
             joined: Cell::new(0),
@@ -201,6 +205,14 @@ impl Arena {
     #[cold]
     #[inline(never)]
     fn rewind_slowly(&self, local: &Local, domain: &Domain) {
+        if domain.retains.load(Relaxed) {
+            // SAFETY: this is the arena's thread.
+            unsafe { Mine::new(self) }.look();
+            if self.retained.count() != 0 {
+                // SAFETY: as above; an arena that joins a shared frame has none, so a thread's own frame ends.
+                return unsafe { domain.discard_and_end(self) };
+            }
+        }
         self.take_back_metered();
         self.leave_top(local.ptr.get(), local.take_noted());
         local.jump(0, 0);
@@ -219,7 +231,10 @@ impl Arena {
                 let chunk = unsafe { &*next };
                 if chunk.state.get() == State::Retired {
                     chunk.state.set(State::Escaped);
-                    escaped.push((chunk.tags.get(), -chunk.balance.get() as usize));
+                    let bytes = chunk.escaping_bytes();
+                    if bytes != 0 {
+                        escaped.push((chunk.tags.get(), bytes));
+                    }
                 }
                 next = chunk.next.get();
             }
