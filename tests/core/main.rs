@@ -6,11 +6,15 @@
 /// `metered.rs` runs the same tests with budgets on.
 const METERED: bool = false;
 
+mod allocators;
 mod boundaries;
 mod budgets;
 mod build_hints;
 mod common;
 mod diagnostics;
+mod frame_map;
+mod frame_string;
+mod frame_vec;
 mod guards;
 mod heap;
 mod leases;
