@@ -21,12 +21,16 @@ pub mod vec {
 }
 
 use core::hash::BuildHasher;
+use core::iter::{Chain, Once};
 
 use hashbrown::DefaultHashBuilder;
 
 use crate::allocators::traits::{FrameAllocator, HeapAllocator, PoolAllocator};
 use crate::error::AllocError;
 use crate::smart_alloc::{SmartAlloc, refuse};
+
+/// What an iterator yields that did not fit.
+pub type Rest<I> = Chain<Once<<I as Iterator>::Item>, I>;
 
 /// Ends what would take a collection past its capacity.
 #[cold]

@@ -402,7 +402,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let layout = || {
-        let size = prop_oneof![2 => Just(0_usize), 8 => 1..300_usize, 3 => 1..9000_usize, 1 => 1..400_000_usize];
+        let size = prop_oneof![2 => Just(0_usize), 8 => 1..300_usize, 3 => 1..9000_usize, 1 => 1..200_000_usize];
         (size, prop_oneof![9 => 0..8_u32, 1 => 8..20_u32])
             .prop_map(|(size, align)| Layout::from_size_align(size, 1 << align).unwrap())
     };
@@ -486,7 +486,7 @@ fn run(place: &impl Allocator, next_frame: impl Fn(), ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_calls_keeps_blocks_apart_aligned_and_whole(

@@ -70,6 +70,12 @@ pub(crate) fn empty_block(layout: Layout) -> NonNull<u8> {
     unsafe { NonNull::new_unchecked(ptr::without_provenance_mut(layout.align())) }
 }
 
+/// A block as the `Allocator` traits return it.
+#[inline(always)]
+pub(crate) fn sized(block: Option<NonNull<u8>>, layout: Layout) -> Option<NonNull<[u8]>> {
+    Some(NonNull::slice_from_raw_parts(block?, layout.size()))
+}
+
 /// Implements every `Allocator` trait that is to be had for a type that implements [`Blocks`].
 macro_rules! implement_allocator {
     ($allocator:ty) => {
@@ -80,83 +86,59 @@ macro_rules! implement_allocator {
         implement_allocator!($allocator, std);
     };
     ($allocator:ty, $library:ident) => {
-        // SAFETY: the contract of `Blocks`.
-        unsafe impl $library::alloc::Allocator for $allocator {
-            #[inline(always)]
-            fn allocate(
-                &self,
-                layout: core::alloc::Layout,
-            ) -> Result<core::ptr::NonNull<[u8]>, $library::alloc::AllocError> {
-                let block = $crate::allocators::traits::Blocks::allocate(self, layout);
-                match block {
-                    Some(block) => Ok(core::ptr::NonNull::slice_from_raw_parts(
-                        block,
-                        layout.size(),
-                    )),
-                    None => Err($library::alloc::AllocError),
+        const _: () = {
+            use core::alloc::Layout;
+            use core::ptr::NonNull;
+
+            use $crate::allocators::traits::{Blocks, sized};
+            use $library::alloc::{AllocError, Allocator};
+
+            type Answer = Result<NonNull<[u8]>, AllocError>;
+
+            // SAFETY: the contract of `Blocks`.
+            unsafe impl Allocator for $allocator {
+                #[inline(always)]
+                fn allocate(&self, layout: Layout) -> Answer {
+                    sized(Blocks::allocate(self, layout), layout).ok_or(AllocError)
+                }
+
+                #[inline(always)]
+                unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+                    // SAFETY: the caller's contract.
+                    unsafe { Blocks::deallocate(self, block, layout) }
+                }
+
+                #[inline]
+                unsafe fn grow(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Answer {
+                    // SAFETY: the caller's contract.
+                    let grown = unsafe { Blocks::grow(self, block, old, new) };
+                    sized(grown, new).ok_or(AllocError)
+                }
+
+                #[inline]
+                unsafe fn grow_zeroed(
+                    &self,
+                    block: NonNull<u8>,
+                    old: Layout,
+                    new: Layout,
+                ) -> Answer {
+                    // SAFETY: the caller's contract; what is filled is the block's new end.
+                    unsafe {
+                        let grown = Blocks::grow(self, block, old, new).ok_or(AllocError)?;
+                        let more = new.size() - old.size();
+                        grown.add(old.size()).write_bytes(0, more);
+                        sized(Some(grown), new).ok_or(AllocError)
+                    }
+                }
+
+                #[inline]
+                unsafe fn shrink(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Answer {
+                    // SAFETY: the caller's contract.
+                    let shrunk = unsafe { Blocks::shrink(self, block, old, new) };
+                    sized(shrunk, new).ok_or(AllocError)
                 }
             }
-
-            #[inline(always)]
-            unsafe fn deallocate(
-                &self,
-                block: core::ptr::NonNull<u8>,
-                layout: core::alloc::Layout,
-            ) {
-                // SAFETY: the caller's contract.
-                unsafe { $crate::allocators::traits::Blocks::deallocate(self, block, layout) }
-            }
-
-            #[inline]
-            unsafe fn grow(
-                &self,
-                block: core::ptr::NonNull<u8>,
-                old: core::alloc::Layout,
-                new: core::alloc::Layout,
-            ) -> Result<core::ptr::NonNull<[u8]>, $library::alloc::AllocError> {
-                // SAFETY: the caller's contract.
-                let grown =
-                    unsafe { $crate::allocators::traits::Blocks::grow(self, block, old, new) };
-                match grown {
-                    Some(block) => Ok(core::ptr::NonNull::slice_from_raw_parts(block, new.size())),
-                    None => Err($library::alloc::AllocError),
-                }
-            }
-
-            #[inline]
-            unsafe fn grow_zeroed(
-                &self,
-                block: core::ptr::NonNull<u8>,
-                old: core::alloc::Layout,
-                new: core::alloc::Layout,
-            ) -> Result<core::ptr::NonNull<[u8]>, $library::alloc::AllocError> {
-                // SAFETY: the caller's contract; what is filled is the block's new end.
-                unsafe {
-                    let grown = $library::alloc::Allocator::grow(self, block, old, new)?;
-                    grown
-                        .cast::<u8>()
-                        .add(old.size())
-                        .write_bytes(0, new.size() - old.size());
-                    Ok(grown)
-                }
-            }
-
-            #[inline]
-            unsafe fn shrink(
-                &self,
-                block: core::ptr::NonNull<u8>,
-                old: core::alloc::Layout,
-                new: core::alloc::Layout,
-            ) -> Result<core::ptr::NonNull<[u8]>, $library::alloc::AllocError> {
-                // SAFETY: the caller's contract.
-                let shrunk =
-                    unsafe { $crate::allocators::traits::Blocks::shrink(self, block, old, new) };
-                match shrunk {
-                    Some(block) => Ok(core::ptr::NonNull::slice_from_raw_parts(block, new.size())),
-                    None => Err($library::alloc::AllocError),
-                }
-            }
-        }
+        };
     };
 }
 

@@ -10,11 +10,11 @@ pub use iter::{Drain, IntoIter, IntoKeys, IntoValues, Iter, IterMut, Keys, Value
 
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
-use core::iter::{Chain, Once, once};
+use core::iter::once;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::full;
+use super::{Rest, full};
 use crate::allocators::domain::Domain;
 use crate::error::AllocError;
 use store::{Place, Store};
@@ -264,7 +264,7 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> FrameMap<'a, K, V, S> {
     pub fn try_extend<I: IntoIterator<Item = (K, V)>>(
         &mut self,
         entries: I,
-    ) -> Result<(), Chain<Once<(K, V)>, I::IntoIter>> {
+    ) -> Result<(), Rest<I::IntoIter>> {
         let mut entries = entries.into_iter();
         while let Some((key, value)) = entries.next() {
             if let Err(entry) = self.try_insert(key, value) {

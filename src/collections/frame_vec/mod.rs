@@ -5,12 +5,12 @@ mod traits;
 
 pub use iter::{Drain, IntoIter};
 
-use core::iter::{Chain, Once, once};
+use core::iter::once;
 use core::ops::RangeBounds;
 
 use allocator_api2::vec::Vec;
 
-use super::full;
+use super::{Rest, full};
 use crate::allocators::collections::{
     Leased, extend_copy, into_slice, vec_from_slice, vec_with_capacity,
 };
@@ -286,7 +286,7 @@ impl<'a, T> FrameVec<'a, T> {
     pub fn try_extend<I: IntoIterator<Item = T>>(
         &mut self,
         values: I,
-    ) -> Result<(), Chain<Once<T>, I::IntoIter>> {
+    ) -> Result<(), Rest<I::IntoIter>> {
         let mut values = values.into_iter();
         self.extend_from_iter(&mut values);
         match values.next() {
