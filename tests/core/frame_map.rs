@@ -184,6 +184,31 @@ fn a_map_kept_past_its_frame_stays_valid_and_is_changed_for_ever_without_new_mem
 }
 
 #[test]
+fn a_map_that_is_emptied_again_and_again_fills_up_with_nothing() {
+    /// Its first number is its hash.
+    #[derive(PartialEq, Eq)]
+    struct Key(u64, u32);
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            state.write_u64(self.0);
+        }
+    }
+    let alloc = small();
+    alloc.begin_frame();
+    let hasher = BuildHasherDefault::<Plain>::default();
+    let mut map = alloc.frame_map_with_hasher(60, hasher);
+    reported(|| alloc.end_frame());
+    // Each time another stretch of the table is crowded, which marks it when it is left.
+    for round in 0..200 {
+        map.extend((0..28).map(|n| (Key(round * 28, n), n)));
+        for n in 0..28 {
+            assert_eq!(map.remove(&Key(round * 28, n)), Some(n));
+        }
+        assert!(map.is_empty());
+    }
+}
+
+#[test]
 fn every_alignment_is_kept() {
     with_a_large_stack(|| {
         let alloc =
@@ -517,6 +542,10 @@ impl Hasher for Plain {
         for byte in bytes {
             self.0 = self.0 << 8 | u64::from(*byte);
         }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
     }
 }
 

@@ -190,10 +190,10 @@ impl<'a, K, V> Store<'a, K, V> {
     fn write_index(&mut self) {
         empty(&mut self.index);
         for (at, entry) in self.entries.iter().enumerate() {
-            debug_assert!(self.index.len() < self.index.capacity());
             let hash = |&at: &u32| self.entries[at as usize].hash;
             self.index.insert_unique(entry.hash, at as u32, hash);
         }
+        debug_assert!(self.index.len() < self.index.capacity());
     }
 }
 
