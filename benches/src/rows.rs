@@ -203,7 +203,7 @@ pub static ROWS: &[Row] = &[
         what: "push of 8 B to a vector of fixed capacity (`FrameVec`; bump-scope: `FixedBumpVec`; std's with room)",
         times: 1_000,
         target: Some(9),
-        limit: 9,
+        limit: 3,
         cells: &[
             (Subject::Framealloc, fixed_vec),
             (Subject::BumpScope, bump_scope_fixed_vec),
@@ -215,7 +215,7 @@ pub static ROWS: &[Row] = &[
         what: "insertion in a map with room (`FrameMap`; hashbrown's on the heap)",
         times: 1_000,
         target: None,
-        limit: 200,
+        limit: 108,
         cells: &[
             (Subject::Framealloc, fixed_map_insert),
             (Subject::System, heap_map_insert),
@@ -226,7 +226,7 @@ pub static ROWS: &[Row] = &[
         what: "look-up in a map (`FrameMap`; hashbrown's on the heap)",
         times: 1_000,
         target: None,
-        limit: 200,
+        limit: 40,
         cells: &[
             (Subject::Framealloc, fixed_map_get),
             (Subject::System, heap_map_get),
