@@ -339,8 +339,7 @@ fn the_last_block_grows_where_it_lies_and_what_shrinks_gives_back() {
 #[test]
 fn every_alignment_is_kept() {
     with_a_large_stack(|| {
-        let alloc =
-            SmartAlloc::new(framealloc::AllocConfig::default().with_max_frame_arena_size(1 << 30));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 30));
         fn check<T: Copy + Default>(place: impl Allocator) {
             let mut vec = ApiVec::new_in(place);
             for _ in 0..6 {
@@ -492,7 +491,7 @@ proptest! {
     fn any_sequence_of_calls_keeps_blocks_apart_aligned_and_whole(
         ops in prop::collection::vec(op(), 1..150),
     ) {
-        let alloc = SmartAlloc::new(framealloc::AllocConfig::minimal().with_max_frame_arena_size(1 << 32));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 32));
         alloc.begin_frame();
         let next_frame = || {
             reported(|| alloc.end_frame());

@@ -211,8 +211,7 @@ fn a_map_that_is_emptied_again_and_again_fills_up_with_nothing() {
 #[test]
 fn every_alignment_is_kept() {
     with_a_large_stack(|| {
-        let alloc =
-            SmartAlloc::new(framealloc::AllocConfig::default().with_max_frame_arena_size(1 << 30));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 30));
         alloc.begin_frame();
         macro_rules! check {
             ($t:ident) => {
@@ -513,7 +512,7 @@ fn keys_without_sense_do_no_harm() {
     for n in 0..3000 {
         match dice() % 5 {
             0 => drop(map.remove(&Senseless)),
-            1 => map.retain(|_, _| dice() % 3 != 0),
+            1 => map.retain(|_, _| !dice().is_multiple_of(3)),
             2 => drop(
                 map.entry(Senseless)
                     .try_or_insert(Tracked::new(n as u8, &live))

@@ -203,8 +203,7 @@ fn room_that_a_slice_does_not_need_is_used_again() {
 #[test]
 fn every_alignment_is_kept() {
     with_a_large_stack(|| {
-        let alloc =
-            SmartAlloc::new(framealloc::AllocConfig::default().with_max_frame_arena_size(1 << 30));
+        let alloc = SmartAlloc::new(minimal().with_max_frame_arena_size(1 << 30));
         alloc.begin_frame();
         macro_rules! check {
             ($t:ident) => {

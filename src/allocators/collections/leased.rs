@@ -94,7 +94,10 @@ pub(crate) fn into_slice<'a, T>(vec: Vec<T, Leased<'a>>) -> FrameSlice<'a, T> {
         let kept = len * size_of::<T>();
         match Layout::array::<T>(capacity) {
             Ok(layout) if kept < layout.size() && kept == 0 => {
-                Leased::new().deallocate(start.cast(), layout);
+                // Where it is the last block, its room is there again at once.
+                let least = Layout::from_size_align_unchecked(1, layout.align());
+                lease::shrink(start.cast(), layout, least.size());
+                Leased::new().deallocate(start.cast(), least);
             }
             Ok(layout) if kept < layout.size() => lease::shrink(start.cast(), layout, kept),
             _ => {}

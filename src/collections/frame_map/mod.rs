@@ -11,6 +11,7 @@ pub use iter::{Drain, IntoIter, IntoKeys, IntoValues, Iter, IterMut, Keys, Value
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
 use core::iter::once;
+use core::mem;
 
 use hashbrown::DefaultHashBuilder;
 
@@ -205,9 +206,14 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> FrameMap<'a, K, V, S> {
     #[inline]
     #[track_caller]
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match self.try_insert(key, value) {
-            Ok(before) => before,
-            Err(_) => full("map", self.capacity(), "try_insert"),
+        let hash = self.hasher.hash_one(&key);
+        match self.store.place(hash, &key) {
+            Place::At(at) => Some(mem::replace(&mut self.store.entries[at].value, value)),
+            Place::Full => full("map", self.capacity(), "try_insert"),
+            Place::Free(place) => {
+                place.fill(key, value);
+                None
+            }
         }
     }
 
@@ -220,10 +226,7 @@ impl<'a, K: Eq + Hash, V, S: BuildHasher> FrameMap<'a, K, V, S> {
     pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V>, (K, V)> {
         let hash = self.hasher.hash_one(&key);
         match self.store.place(hash, &key) {
-            Place::At(at) => {
-                let value_there = &mut self.store.entries[at].value;
-                Ok(Some(core::mem::replace(value_there, value)))
-            }
+            Place::At(at) => Ok(Some(mem::replace(&mut self.store.entries[at].value, value))),
             Place::Full => Err((key, value)),
             Place::Free(place) => {
                 place.fill(key, value);

@@ -67,14 +67,15 @@ impl<'a, K, V> Store<'a, K, V> {
         let mut index = Index::new_in(IndexMemory::new(domain));
         if capacity != 0 {
             // The table is empty, so there is nothing to hash.
-            index
-                .try_reserve(capacity + capacity / 4 + 1, |_| 0)
-                .map_err(|_| {
-                    // Without one, nobody was asked: the size has no representation.
-                    IndexMemory::refusal().unwrap_or_else(|| {
-                        diagnostics::refused(AllocError::overflow::<Bucket<K, V>>(capacity))
-                    })
-                })?;
+            let reserved = index.try_reserve(capacity + capacity / 4 + 1, |_| 0);
+            if reserved.is_err() {
+                // Made a slice, it gives its room back, not only its lease.
+                drop(entries.into_boxed_slice());
+                // Without a refusal, nobody was asked: the size has no representation.
+                return Err(IndexMemory::refusal().unwrap_or_else(|| {
+                    diagnostics::refused(AllocError::overflow::<Bucket<K, V>>(capacity))
+                }));
+            }
         }
         Ok(Self { entries, index })
     }
