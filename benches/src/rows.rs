@@ -215,7 +215,7 @@ pub static ROWS: &[Row] = &[
         what: "insertion in a map with room (`FrameMap`; hashbrown's on the heap)",
         times: 1_000,
         target: None,
-        limit: 108,
+        limit: 104,
         cells: &[
             (Subject::Framealloc, fixed_map_insert),
             (Subject::System, heap_map_insert),
