@@ -1,3 +1,4 @@
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![cfg_attr(feature = "bevy", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "bevy"),
@@ -10,6 +11,7 @@
 )]
 mod allocators;
 mod budgets;
+pub mod collections;
 mod config;
 pub mod diagnostics;
 mod error;
@@ -29,6 +31,7 @@ pub mod tags;
 mod threads;
 
 pub use allocators::audit::HeapAudit;
+pub use allocators::collections::FrameString;
 pub use allocators::groups::{GroupRead, GroupRef, GroupWrite};
 pub use allocators::guard::{Frame, GuardBox, Scratch, ScratchMap, ScratchVec};
 pub use allocators::handles::{Handle, HandleMut, HandleRef};
@@ -37,10 +40,12 @@ pub use allocators::lease::{FrameBox, FrameSlice, FrameStr};
 pub use allocators::pool::PoolBox;
 pub use allocators::retained::FrameRetained;
 pub use allocators::scratch::{ScratchBox, ScratchSlice};
+pub use allocators::traits::{FrameAllocator, HeapAllocator, PoolAllocator};
 pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
 };
+pub use collections::{FrameMap, FrameVec};
 pub use config::AllocConfig;
 pub use diagnostics::{
     DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,

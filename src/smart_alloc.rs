@@ -27,6 +27,7 @@ use crate::tags::{self, TagId, TagTotals};
 /// |---|---|---|
 /// | scratch of a scope | [`frame`](Self::frame) | the guard closes |
 /// | scratch of a frame | [`frame_box`](Self::frame_box), [`frame_slice`](Self::frame_slice) … | the box drops, at best before the frame ends |
+/// | a collection of known size | [`frame_vec`](Self::frame_vec), [`frame_map`](Self::frame_map), [`frame_string`](Self::frame_string) | it drops, at best before the frame ends |
 /// | small values of any lifetime | [`pool_box`](Self::pool_box) | the box drops |
 /// | large ones | [`heap_box`](Self::heap_box) | the box drops |
 ///
@@ -84,6 +85,11 @@ impl SmartAlloc {
     #[inline(always)]
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// The domain, for what outlives this handle.
+    pub(crate) fn share_domain(&self) -> Arc<Domain> {
+        Arc::clone(&self.domain)
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -490,7 +496,7 @@ impl fmt::Debug for SmartAlloc {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn refuse(error: AllocError) -> ! {
+pub(crate) fn refuse(error: AllocError) -> ! {
     panic!("{error}")
 }
 

@@ -199,6 +199,40 @@ pub static ROWS: &[Row] = &[
         cells: vectors!(reserve: false),
     },
     Row {
+        id: "fixed-vec-push",
+        what: "push of 8 B to a vector of fixed capacity (`FrameVec`; bump-scope: `FixedBumpVec`; std's with room)",
+        times: 1_000,
+        target: Some(9),
+        limit: 3,
+        cells: &[
+            (Subject::Framealloc, fixed_vec),
+            (Subject::BumpScope, bump_scope_fixed_vec),
+            (Subject::System, || std_vec(true)),
+        ],
+    },
+    Row {
+        id: "map-insert",
+        what: "insertion in a map with room (`FrameMap`; hashbrown's on the heap)",
+        times: 1_000,
+        target: None,
+        limit: 104,
+        cells: &[
+            (Subject::Framealloc, fixed_map_insert),
+            (Subject::System, heap_map_insert),
+        ],
+    },
+    Row {
+        id: "map-get",
+        what: "look-up in a map (`FrameMap`; hashbrown's on the heap)",
+        times: 1_000,
+        target: None,
+        limit: 40,
+        cells: &[
+            (Subject::Framealloc, fixed_map_get),
+            (Subject::System, heap_map_get),
+        ],
+    },
+    Row {
         id: "guard-open",
         what: "a guard opened and closed around one value (bumpalo: `new`; bump-scope: a scope)",
         times: 1_000,

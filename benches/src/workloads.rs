@@ -165,6 +165,81 @@ pub fn std_vec(reserve: bool) -> Operation {
     })
 }
 
+/// Numbers pushed to a vector of fixed capacity in the open frame.
+pub fn fixed_vec() -> Operation {
+    let alloc = ours::allocator();
+    Box::new(move |n| {
+        alloc.begin_frame();
+        push!(n numbers to alloc.frame_vec(n));
+        alloc.end_frame();
+    })
+}
+
+/// Numbers pushed to a vector of fixed capacity in a bump-scope arena.
+pub fn bump_scope_fixed_vec() -> Operation {
+    let mut bump = crate::peers::BumpScopeDown::with_room();
+    Box::new(move |n| {
+        push!(n numbers to bump_scope::FixedBumpVec::with_capacity_in(n, &bump));
+        bump.rewind();
+    })
+}
+
+/// Fills a map with as many keys as it was told, or looks each of them up.
+macro_rules! fill {
+    ($map:ident with $n:ident keys) => {
+        for i in 0..$n as u64 {
+            black_box($map.insert(black_box(i), i));
+        }
+    };
+}
+
+macro_rules! look_up {
+    ($n:ident keys of $map:ident) => {
+        for i in 0..$n as u64 {
+            black_box($map.get(&black_box(i)));
+        }
+    };
+}
+
+/// How many keys the maps hold that are searched.
+const KEYS: usize = 1_000;
+
+/// Keys inserted in a map of fixed capacity in the open frame.
+pub fn fixed_map_insert() -> Operation {
+    let alloc = ours::allocator();
+    Box::new(move |n| {
+        alloc.begin_frame();
+        let mut map = alloc.frame_map::<u64, u64>(n);
+        fill!(map with n keys);
+        drop(map);
+        alloc.end_frame();
+    })
+}
+
+/// Keys inserted in hashbrown's map with room for them, on the heap.
+pub fn heap_map_insert() -> Operation {
+    Box::new(move |n| {
+        let mut map = hashbrown::HashMap::<u64, u64>::with_capacity(n);
+        fill!(map with n keys);
+    })
+}
+
+/// Keys found in a map of fixed capacity.
+pub fn fixed_map_get() -> Operation {
+    let alloc: &'static SmartAlloc = Box::leak(Box::new(ours::allocator()));
+    alloc.begin_frame();
+    let mut map = alloc.frame_map::<u64, u64>(KEYS);
+    fill!(map with KEYS keys);
+    Box::new(move |n| look_up!(n keys of map))
+}
+
+/// Keys found in hashbrown's map.
+pub fn heap_map_get() -> Operation {
+    let mut map = hashbrown::HashMap::<u64, u64>::with_capacity(KEYS);
+    fill!(map with KEYS keys);
+    Box::new(move |n| look_up!(n keys of map))
+}
+
 /// A guard around one value of 16 bytes.
 pub fn guard_open() -> Operation {
     let alloc = ours::allocator();

@@ -156,36 +156,9 @@ impl Place for &Domain {
     }
 
     unsafe fn resize(self, block: NonNull<u8>, old: usize, new: usize) -> bool {
-        let block = block.as_ptr() as usize;
-        let resized = local(|local| {
-            // SAFETY: the block is leased from an arena of this thread, so the active one is mapped if it is that.
-            let metered =
-                !local.arena.get().is_null() && unsafe { &*local.arena.get() }.is_metered();
-            // Equal only if the block's chunk is the active one: a chunk that was left is not bumped in while it is leased.
-            if block + footprint(old) != local.ptr.get() {
-                return Some(false);
-            }
-            if footprint(new) > local.limit.get() - block {
-                return if metered { None } else { Some(false) };
-            }
-            let shrinks_by = footprint(old).saturating_sub(footprint(new));
-            if shrinks_by > local.pending() {
-                // Part of the block is charged to a tag already, and stays so.
-                return Some(false);
-            }
-            local.ptr.set(block + footprint(new));
-            if metered {
-                local.hood();
-                // SAFETY: as above.
-                unsafe { &*local.arena.get() }.release_some(block, shrinks_by);
-            }
-            os::reveal(block, new);
-            if new < old {
-                os::conceal(block + new, footprint(old) - new);
-            }
-            Some(true)
-        });
-        resized.unwrap_or_else(|| self.grow_metered(block, old, new))
+        // SAFETY: the caller's contract.
+        let resized = unsafe { resize_last(block, old, new) };
+        resized.unwrap_or_else(|| self.grow_metered(block.as_ptr() as usize, old, new))
     }
 
     unsafe fn give_back(self, block: NonNull<u8>, layout: Layout) {
@@ -194,12 +167,73 @@ impl Place for &Domain {
     }
 
     unsafe fn give_back_rest(self, block: NonNull<u8>, old: Layout, new: usize) {
-        let rest = footprint(old.size()) - footprint(new);
-        // SAFETY: the caller holds the lease, so the chunk is mapped and this thread's. The balance of the chunk, active or
-        // retired, stays short of the block's end by the bytes that are kept.
-        unsafe {
-            let balance = &(*chunk::of_block(block.as_ptr() as usize, old.align())).balance;
-            balance.set(balance.get() + rest as isize);
+        // SAFETY: the caller's contract.
+        unsafe { end_lease_of_rest(block, old, new) }
+    }
+}
+
+/// Moves the end of a leased block, if it is the last one of this thread's active chunk and there is room. `None` if it would
+/// grow where allocations are counted, which is the domain's to decide.
+///
+/// # Safety
+///
+/// The caller holds the lease, of `old` bytes, which are not zero; nor is `new`.
+unsafe fn resize_last(block: NonNull<u8>, old: usize, new: usize) -> Option<bool> {
+    let block = block.as_ptr() as usize;
+    local(|local| {
+        // SAFETY: the block is leased from an arena of this thread, so the active one is mapped if it is that.
+        let metered = !local.arena.get().is_null() && unsafe { &*local.arena.get() }.is_metered();
+        // Equal only if the block's chunk is the active one: a chunk that was left is not bumped in while it is leased.
+        if block + footprint(old) != local.ptr.get() {
+            return Some(false);
+        }
+        if footprint(new) > local.limit.get() - block {
+            return if metered { None } else { Some(false) };
+        }
+        let shrinks_by = footprint(old).saturating_sub(footprint(new));
+        if shrinks_by > local.pending() {
+            // Part of the block is charged to a tag already, and stays so.
+            return Some(false);
+        }
+        local.ptr.set(block + footprint(new));
+        if metered {
+            local.hood();
+            // SAFETY: as above.
+            unsafe { &*local.arena.get() }.release_some(block, shrinks_by);
+        }
+        os::reveal(block, new);
+        if new < old {
+            os::conceal(block + new, footprint(old) - new);
+        }
+        Some(true)
+    })
+}
+
+/// Ends the lease of all but the first `new` bytes of a block.
+///
+/// # Safety
+///
+/// The caller holds the lease, of this layout, and uses no more than `new` bytes any more, which are not zero.
+unsafe fn end_lease_of_rest(block: NonNull<u8>, old: Layout, new: usize) {
+    let rest = footprint(old.size()) - footprint(new);
+    // SAFETY: the caller holds the lease, so the chunk is mapped and this thread's. The balance of the chunk, active or
+    // retired, stays short of the block's end by the bytes that are kept.
+    unsafe {
+        let balance = &(*chunk::of_block(block.as_ptr() as usize, old.align())).balance;
+        balance.set(balance.get() + rest as isize);
+    }
+}
+
+/// Makes a leased block smaller, where it lies.
+///
+/// # Safety
+///
+/// As [`end_lease_of_rest`].
+pub(super) unsafe fn shrink(block: NonNull<u8>, old: Layout, new: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if resize_last(block, old.size(), new) != Some(true) {
+            end_lease_of_rest(block, old, new);
         }
     }
 }
@@ -306,7 +340,7 @@ impl<'a> FrameStr<'a> {
     /// # Safety
     ///
     /// The bytes are UTF-8.
-    unsafe fn from_utf8_unchecked(bytes: FrameSlice<'a, u8>) -> Self {
+    pub(super) unsafe fn from_utf8_unchecked(bytes: FrameSlice<'a, u8>) -> Self {
         let text = bytes.value.as_ptr() as *mut str;
         mem::forget(bytes);
         // SAFETY: the same lease, passed on; the pointer was not null before.
@@ -319,7 +353,7 @@ impl<'a, T: ?Sized> FrameBox<'a, T> {
     ///
     /// `value` is leased by nobody else from an arena of this thread whose domain is borrowed for `'a`, or it is zero-sized.
     #[inline(always)]
-    unsafe fn from_block(value: NonNull<T>) -> Self {
+    pub(super) unsafe fn from_block(value: NonNull<T>) -> Self {
         Self {
             value,
             _lease: PhantomData,

@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 
 use super::guard::Frame;
 use super::lease::FrameBox;
+use super::traits::FrameAllocator;
 
 /// A condition that never holds.
 #[diagnostic::on_unimplemented(
@@ -28,3 +29,7 @@ unsafe impl<'a> Send for Frame<'a> where FrameMemory<'a>: CrossesThreads {}
 unsafe impl<'a> Sync for Frame<'a> where FrameMemory<'a>: CrossesThreads {}
 // SAFETY: the condition never holds: this implements nothing.
 unsafe impl<'a, T: ?Sized> Send for FrameBox<'a, T> where FrameMemory<'a>: CrossesThreads {}
+// SAFETY: the condition never holds: this implements nothing.
+unsafe impl Send for FrameAllocator where for<'a> FrameMemory<'a>: CrossesThreads {}
+// SAFETY: the condition never holds: this implements nothing.
+unsafe impl Sync for FrameAllocator where for<'a> FrameMemory<'a>: CrossesThreads {}

@@ -18,7 +18,7 @@
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use super::arena::Arena;
 use super::domain::Domain;
@@ -344,6 +344,14 @@ impl Local {
     /// Whether `ptr` and `limit` are this arena's bump state.
     pub(crate) fn is_active(&self, arena: *const Arena) -> bool {
         core::ptr::eq(self.arena.get(), arena)
+    }
+
+    /// The domain whose arena is the active one, unless it is gone: the one that was used last on this thread.
+    pub(crate) fn active_domain(&self) -> Option<Arc<Domain>> {
+        let index = self.active.get().checked_sub(1)?;
+        // SAFETY: an entry is active, so there is a table; it is this thread's, and not borrowed elsewhere (I6).
+        let entries = unsafe { &*self.table.get() };
+        entries[index].owner.upgrade()
     }
 
     /// Makes the arena of `domain` on this thread the active one, creating or adopting it on first use.

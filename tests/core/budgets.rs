@@ -717,3 +717,61 @@ proptest! {
         prop_assert_eq!(manager(&alloc).current_usage(), 0);
     }
 }
+
+#[test]
+fn collections_are_refused_beyond_the_limit_and_give_back_what_they_held() {
+    let alloc = SmartAlloc::new(AllocConfig::minimal().with_memory_limit(20_000));
+    let used = || manager(&alloc).current_usage();
+    alloc.begin_frame();
+    let before = used();
+    let vec = alloc.frame_vec::<u64>(1000);
+    assert_eq!(used() - before, 8000);
+    let refused = |result: (Option<AllocErrorKind>, Vec<_>)| {
+        assert_eq!(result, (Some(AllocErrorKind::GlobalBudget), vec![FA301]));
+    };
+    refused(reported(|| {
+        alloc
+            .try_frame_vec::<u64>(2000)
+            .err()
+            .map(|error| error.kind())
+    }));
+    refused(reported(|| {
+        alloc
+            .try_frame_string(20_000)
+            .err()
+            .map(|error| error.kind())
+    }));
+    // Its entries fit (10,800 bytes), and its table does not.
+    refused(reported(|| {
+        alloc
+            .try_frame_map::<u64, u64>(450)
+            .err()
+            .map(|error| error.kind())
+    }));
+    assert_eq!(used() - before, 8000 + 8);
+    drop(vec);
+    alloc.end_frame();
+    alloc.begin_frame();
+    assert_eq!(used(), before);
+    drop(alloc.frame_map::<u64, u64>(450));
+
+    fn grows(place: impl allocator_api2::alloc::Allocator, used: impl Fn() -> usize) {
+        let before = used();
+        let mut vec = allocator_api2::vec::Vec::<u8, _>::new_in(place);
+        vec.extend_from_slice(&[7; 500]);
+        let (grown, codes) = reported(|| vec.try_reserve_exact(30_000));
+        assert!(grown.is_err());
+        assert_eq!(codes.last(), Some(&FA301));
+        assert!(vec == [7; 500] && used() - before >= 500);
+    }
+    alloc.end_frame();
+    alloc.begin_frame();
+    let before = used();
+    grows(alloc.pool_allocator(), used);
+    assert_eq!(used(), before);
+    grows(alloc.heap_allocator(), used);
+    assert_eq!(used(), before);
+    grows(alloc.frame_allocator(), used);
+    alloc.end_frame();
+    assert_eq!(used(), before);
+}

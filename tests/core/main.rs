@@ -6,12 +6,16 @@
 /// `metered.rs` runs the same tests with budgets on.
 const METERED: bool = false;
 
+mod allocators;
 mod barrier;
 mod boundaries;
 mod budgets;
 mod build_hints;
 mod common;
 mod diagnostics;
+mod frame_map;
+mod frame_string;
+mod frame_vec;
 mod groups;
 mod guards;
 mod handles;

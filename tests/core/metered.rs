@@ -2,8 +2,12 @@
 
 const METERED: bool = true;
 
+mod allocators;
 mod boundaries;
 mod common;
+mod frame_map;
+mod frame_string;
+mod frame_vec;
 mod guards;
 mod heap;
 mod leases;

@@ -60,6 +60,12 @@ pub const STAGES: &[Stage] = &[
         run: sanitizer,
     },
     Stage {
+        name: "nightly",
+        what: "the standard library's collections in frames, pools and the heap: its unstable `Allocator`",
+        needs: C_COMPILER,
+        run: nightly_tests,
+    },
+    Stage {
         name: "counts",
         what: "instruction counts of the fast paths stay below their limits",
         needs: VALGRIND,
@@ -132,14 +138,33 @@ fn loom(sh: &Shell) -> Result<Outcome> {
     Ok(Passed)
 }
 
-/// AddressSanitizer needs a nightly compiler; any that is installed will do.
-fn sanitizer(sh: &Shell) -> Result<Outcome> {
-    let toolchains = cmd!(sh, "rustup toolchain list").quiet().read();
-    let toolchains = toolchains.unwrap_or_default();
-    let nightly = toolchains
+/// A nightly compiler; any that is installed will do.
+fn nightly(sh: &Shell) -> Option<String> {
+    let toolchains = cmd!(sh, "rustup toolchain list").quiet().read().ok()?;
+    toolchains
         .split_whitespace()
-        .find(|word| word.starts_with("nightly"));
-    let Some(nightly) = nightly else {
+        .find(|word| word.starts_with("nightly"))
+        .map(str::to_owned)
+}
+
+fn nightly_tests(sh: &Shell) -> Result<Outcome> {
+    let Some(nightly) = nightly(sh) else {
+        return Ok(Skipped(
+            "the feature `nightly` needs a nightly toolchain, and rustup has none".to_owned(),
+        ));
+    };
+    cmd!(
+        sh,
+        "rustup run {nightly} cargo test -p framealloc-tests --features nightly --test nightly"
+    )
+    .env("CARGO_TARGET_DIR", target_dir().join("nightly"))
+    .run()?;
+    Ok(Passed)
+}
+
+/// AddressSanitizer needs a nightly compiler.
+fn sanitizer(sh: &Shell) -> Result<Outcome> {
+    let Some(nightly) = nightly(sh) else {
         return Ok(Skipped(
             "AddressSanitizer needs a nightly toolchain, and rustup has none".to_owned(),
         ));
@@ -173,6 +198,7 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         &["--no-default-features", "--features", "parking_lot"],
         &["--no-default-features", "--features", "parking_lot,debug"],
         &["--no-default-features", "--features", "tracing"],
+        &["--no-default-features", "--features", "allocator-api2-04"],
         &["--no-default-features", "--features", "bevy"],
         &["--features", "debug"],
         &["--features", "hotpatching"],

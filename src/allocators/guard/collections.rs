@@ -4,15 +4,15 @@ use core::alloc::Layout;
 use core::hash::BuildHasher;
 use core::ptr::{self, NonNull};
 
-use allocator_api2::alloc::{AllocError as ApiError, Allocator};
-
 use super::{Frame, arena_of, exhausted};
 use crate::allocators::arena::{Arena, GuardMeter};
 use crate::allocators::layout::footprint;
 use crate::allocators::os;
+use crate::allocators::traits::{Blocks, implement_allocator};
 use crate::error::AllocError;
 
-/// A growable vector in a frame guard's memory.
+/// A growable vector in a frame guard's memory: for scratch whose size is not known, in the scope of the guard.
+/// [`FrameVec`](crate::FrameVec) is the one that needs no guard, and does not grow.
 ///
 /// Growing moves it, unless it was allocated last. It panics with FA003 where memory runs out, in its `try_` methods too;
 /// `allocator_api2::vec::Vec::new_in(&frame)` is the same vector with errors.
@@ -254,11 +254,12 @@ macro_rules! allocate_from_guard {
     ($allocator:ty, $refused:expr) => {
         // SAFETY: blocks stay where they are until the guard closes, which every copy of the allocator keeps from happening,
         // unless they are given back.
-        unsafe impl Allocator for $allocator {
+        unsafe impl Blocks for $allocator {
             #[inline(always)]
-            fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, ApiError> {
-                let block = self.guard().allocate_block(layout).or_else($refused)?;
-                Ok(NonNull::slice_from_raw_parts(block, layout.size()))
+            fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+                self.guard()
+                    .allocate_block(layout)
+                    .map_or_else($refused, Some)
             }
 
             #[inline(always)]
@@ -273,11 +274,10 @@ macro_rules! allocate_from_guard {
                 block: NonNull<u8>,
                 old: Layout,
                 new: Layout,
-            ) -> Result<NonNull<[u8]>, ApiError> {
+            ) -> Option<NonNull<u8>> {
                 // SAFETY: the caller's contract.
                 let grown = unsafe { self.guard().grow_block(block, old, new) };
-                let block = grown.or_else($refused)?;
-                Ok(NonNull::slice_from_raw_parts(block, new.size()))
+                grown.map_or_else($refused, Some)
             }
 
             #[inline]
@@ -286,13 +286,14 @@ macro_rules! allocate_from_guard {
                 block: NonNull<u8>,
                 old: Layout,
                 new: Layout,
-            ) -> Result<NonNull<[u8]>, ApiError> {
+            ) -> Option<NonNull<u8>> {
                 // SAFETY: the caller's contract.
                 let shrunk = unsafe { self.guard().shrink_block(block, old, new) };
-                let block = shrunk.or_else($refused)?;
-                Ok(NonNull::slice_from_raw_parts(block, new.size()))
+                shrunk.map_or_else($refused, Some)
             }
         }
+
+        implement_allocator!($allocator);
     };
 }
 
@@ -310,5 +311,5 @@ impl Frame<'_> {
     }
 }
 
-allocate_from_guard!(&Frame<'_>, |_| Err(ApiError));
+allocate_from_guard!(&Frame<'_>, |_| None);
 allocate_from_guard!(Scratch<'_>, |error| exhausted(error));
