@@ -19,6 +19,7 @@ pub(crate) const SEGMENT: usize = GRANULE * GRANULES as usize;
 
 const BITS: usize = 64;
 const WORDS: usize = GRANULES as usize / BITS;
+const _: () = assert!(WORDS == BITS, "`open` has a bit for each word");
 
 /// What a value needs: so many granules, from a multiple of `step` granules on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,8 @@ impl Need {
 #[derive(Clone)]
 pub(crate) struct Granules {
     used: [u64; WORDS],
+    /// A bit for each word that is not full, so that a search passes over full ones.
+    open: u64,
     free: u16,
     /// The segment's address, in granules.
     base: usize,
@@ -55,6 +58,7 @@ impl Granules {
     pub(crate) fn new(address: usize) -> Self {
         Self {
             used: [0; WORDS],
+            open: u64::MAX,
             free: GRANULES,
             base: address / GRANULE,
         }
@@ -89,11 +93,11 @@ impl Granules {
     }
 
     fn find_short(&self, need: Need) -> Option<u16> {
-        for word in 0..WORDS {
+        let mut open = self.open;
+        while open != 0 {
+            let word = open.trailing_zeros() as usize;
+            open &= open - 1;
             let low = !self.used[word];
-            if low == 0 {
-                continue;
-            }
             let high = self.used.get(word + 1).map_or(0, |used| !used);
             // A bit stays set if as many bits from it on are set, doubled in each round.
             let mut starts = u128::from(high) << BITS | u128::from(low);
@@ -181,7 +185,13 @@ impl Granules {
         while at < end {
             let bits = (end - at).min(BITS - at % BITS);
             let mask = (u64::MAX >> (BITS - bits)) << (at % BITS);
-            self.used[at / BITS] ^= mask;
+            let word = &mut self.used[at / BITS];
+            *word ^= mask;
+            let bit = 1 << (at / BITS);
+            match *word {
+                u64::MAX => self.open &= !bit,
+                _ => self.open |= bit,
+            }
             at += bits;
         }
     }
