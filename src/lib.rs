@@ -10,6 +10,7 @@
 )]
 mod allocators;
 mod budgets;
+mod checkpoints;
 mod config;
 pub mod diagnostics;
 mod error;
@@ -30,6 +31,7 @@ pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
 };
+pub use checkpoints::{CheckpointGuard, FrameCheckpoint, RollbackError, RollbackErrorKind};
 pub use config::AllocConfig;
 pub use diagnostics::{
     DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,

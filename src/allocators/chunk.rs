@@ -10,8 +10,8 @@
 //!
 //! **Balance.** While an arena bumps in a chunk, allocation counts nothing, and each lease that drops adds its bytes to
 //! the balance: when the balance equals the bytes bumped, nothing is leased. A chunk that the arena has left (*retired*)
-//! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A chunk of a guard
-//! has no leases; there the balance says how much of a full chunk was used. It means nothing in a cached chunk.
+//! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A *sealed* one, that
+//! the arena may come back to (see `arena::seals`), is balanced like the active one. A chunk of a guard has no leases; there the balance says how much of a full chunk was used. It means nothing in a cached chunk.
 
 use core::cell::Cell;
 use core::ptr::null_mut;
@@ -33,6 +33,8 @@ pub(crate) struct Chunk {
     pub home: *const Arena,
     pub state: Cell<State>,
     pub is_big: bool,
+    /// When it was retired, in checkpoints: see `arena::seals`.
+    pub retired_at: Cell<u32>,
     pub tags: Cell<NotedTags>,
 }
 
@@ -42,10 +44,12 @@ const _: () = assert!(size_of::<Chunk>() <= HEADER);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum State {
-    /// In the cache, active, or a guard's.
+    /// In the cache, active, sealed, or a guard's.
     Plain,
     /// Retired in the present frame; its leases may still end in time.
     Retired,
+    /// The same, with room left, since a seal was released: see `arena::seals`.
+    Split,
     /// Retired in a frame that has ended, and reported.
     Escaped,
 }
@@ -60,6 +64,7 @@ impl Chunk {
             home,
             state: Cell::new(State::Plain),
             is_big,
+            retired_at: Cell::new(0),
             tags: Cell::new([super::thread::NO_TAG; 4]),
         }
     }

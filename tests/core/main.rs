@@ -9,6 +9,7 @@ const METERED: bool = false;
 mod boundaries;
 mod budgets;
 mod build_hints;
+mod checkpoints;
 mod common;
 mod diagnostics;
 mod guards;

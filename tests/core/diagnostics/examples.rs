@@ -31,8 +31,8 @@ fn each_wrong_example_reports_its_code_and_each_right_one_nothing() {
     assert_eq!(
         seen,
         [
-            "FA001", "FA002", "FA003", "FA004", "FA005", "FA006", "FA008", "FA301", "FA302",
-            "FA303"
+            "FA001", "FA002", "FA003", "FA004", "FA005", "FA006", "FA007", "FA008", "FA301",
+            "FA302", "FA303"
         ]
     );
 }
