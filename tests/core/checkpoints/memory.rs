@@ -152,17 +152,23 @@ fn a_rollback_gives_the_budget_back() {
     budgets.register_tag(&AllocationTag::new("checkpoint_budget"), 2000, 2000);
     alloc.begin_frame();
     let base = alloc.frame_box([1_u64; 10]).unwrap();
+    let usage = || {
+        budgets
+            .get_tag_budget("checkpoint_budget")
+            .unwrap()
+            .current_usage
+    };
     alloc.with_tag("checkpoint_budget", |alloc| {
         let kept = alloc.frame_box([2_u64; 10]).unwrap();
         for n in 0..100_u64 {
             let failed: Result<(), ()> = alloc.speculative(|| {
                 let held = alloc.frame_box([n; 200]).unwrap();
                 assert_eq!(*held, [n; 200]);
+                assert_eq!(usage(), 80 + 1600);
                 Err(())
             });
             assert!(failed.is_err());
-            let usage = budgets.get_tag_budget("checkpoint_budget").unwrap();
-            assert_eq!(usage.current_usage, 80);
+            assert_eq!(usage(), 80);
         }
         assert_eq!(*kept, [2; 10]);
     });

@@ -369,7 +369,7 @@ impl<'a> Model<'a> {
                 Op::Phase(a) => {
                     let alloc = self.fronts[a].alloc;
                     alloc.begin_phase("model");
-                    alloc.end_phase().expect("it was just begun");
+                    alloc.end_phase();
                 }
                 Op::Check => self.check(),
                 Op::Drop(_) | Op::Forget(_) | Op::Block(..) => {}
