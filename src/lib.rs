@@ -11,6 +11,7 @@
 )]
 mod allocators;
 mod budgets;
+mod checkpoints;
 pub mod collections;
 mod config;
 pub mod diagnostics;
@@ -45,6 +46,7 @@ pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
 };
+pub use checkpoints::{CheckpointGuard, FrameCheckpoint, RollbackError, RollbackErrorKind};
 pub use collections::{FrameMap, FrameVec};
 pub use config::AllocConfig;
 pub use diagnostics::{

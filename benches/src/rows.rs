@@ -279,6 +279,25 @@ pub static ROWS: &[Row] = &[
         cells: &[(Subject::Framealloc, lease_outlives_its_frame)],
     },
     Row {
+        id: "checkpoint",
+        what: "a checkpoint, one box, the rollback (bump-scope: a scope)",
+        times: 1_000,
+        target: Some(249),
+        limit: 302,
+        cells: &[
+            (Subject::Framealloc, checkpoint_around_a_box),
+            (Subject::BumpScope, bump_scope_scoped),
+        ],
+    },
+    Row {
+        id: "speculative",
+        what: "a speculative block that fails with one box",
+        times: 1_000,
+        target: None,
+        limit: 333,
+        cells: &[(Subject::Framealloc, speculative_block_around_a_box)],
+    },
+    Row {
         id: "tag",
         what: "a tag entered and left",
         times: 1_000,

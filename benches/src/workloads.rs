@@ -337,6 +337,44 @@ pub fn two_allocators() -> Operation {
     })
 }
 
+/// A checkpoint, one box, and the rollback, after a box that is held.
+pub fn checkpoint_around_a_box() -> Operation {
+    let alloc = ours::allocator();
+    Box::new(move |n| {
+        alloc.begin_frame();
+        let held = alloc
+            .frame_box([0u64; 2])
+            .expect("a frame is open and has room");
+        for i in 0..n as u64 {
+            let checkpoint = alloc.frame_checkpoint();
+            alloc.put([i; 2]);
+            alloc.rollback_to(checkpoint);
+        }
+        drop(black_box(held));
+        alloc.end_frame();
+    })
+}
+
+/// A speculative block that fails with one box, after a box that is held.
+pub fn speculative_block_around_a_box() -> Operation {
+    let alloc = ours::allocator();
+    Box::new(move |n| {
+        alloc.begin_frame();
+        let held = alloc
+            .frame_box([0u64; 2])
+            .expect("a frame is open and has room");
+        for i in 0..n as u64 {
+            let failed = alloc.speculative(|| {
+                alloc.put([i; 2]);
+                Err::<(), _>(black_box(i))
+            });
+            black_box(&failed);
+        }
+        drop(black_box(held));
+        alloc.end_frame();
+    })
+}
+
 /// Entering a tag and leaving it, inside a frame.
 pub fn tag_scope() -> Operation {
     let alloc = ours::allocator();

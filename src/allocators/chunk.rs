@@ -10,8 +10,9 @@
 //!
 //! **Balance.** While an arena bumps in a chunk, allocation counts nothing, and each lease that drops adds its bytes to
 //! the balance: when the balance equals the bytes bumped, nothing is leased. A chunk that the arena has left (*retired*)
-//! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A chunk of a guard
-//! has no leases; there the balance says how much of a full chunk was used. It means nothing in a cached chunk.
+//! has the negative of its leased bytes as balance, and is recycled by the drop that brings it to zero. A *sealed* one, that
+//! the arena may come back to (see `arena::seals`), is balanced like the active one. A chunk of a guard has no leases; there
+//! the balance says how much of a full chunk was used. It means nothing in a cached chunk.
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -19,7 +20,8 @@ use core::ptr::null_mut;
 
 use super::arena::{Arena, GuardMeter};
 use super::layout::{CHUNK, HEADER, MIN_ALIGN, footprint, header_is_adjacent};
-use super::thread::NotedTags;
+use super::record::MAX_TAGS;
+use super::thread::{NO_TAG, NotedTags};
 
 #[repr(C)]
 pub(crate) struct Chunk {
@@ -34,21 +36,27 @@ pub(crate) struct Chunk {
     pub home: *const Arena,
     pub state: Cell<State>,
     pub is_big: bool,
-    pub tags: Cell<NotedTags>,
+    /// When it was retired, in checkpoints: see `arena::seals`.
+    pub retired_at: Cell<u32>,
+    /// The tags that made leases in it, as their lower halves: there are fewer tags than those can tell apart.
+    tags: Cell<[u16; 4]>,
     /// Bytes leased past the frame on purpose, by retained values whose handles live: in units of [`MIN_ALIGN`].
     pub kept: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Chunk>() <= HEADER);
+const _: () = assert!(MAX_TAGS <= u16::MAX as usize);
 
 /// What a chunk is used for, where the arena has to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum State {
-    /// In the cache, active, or a guard's.
+    /// In the cache, active, sealed, or a guard's.
     Plain,
     /// Retired in the present frame; its leases may still end in time.
     Retired,
+    /// The same, with room left, since a seal was released: see `arena::seals`.
+    Split,
     /// Retired in a frame that has ended, and reported.
     Escaped,
 }
@@ -63,7 +71,8 @@ impl Chunk {
             home,
             state: Cell::new(State::Plain),
             is_big,
-            tags: Cell::new([super::thread::NO_TAG; 4]),
+            retired_at: Cell::new(0),
+            tags: Cell::new([u16::MAX; 4]),
             kept: Cell::new(0),
         }
     }
@@ -75,6 +84,18 @@ impl Chunk {
 
     pub(crate) fn set_prev(&self, prev: *mut Self) {
         self.prev.set(prev.cast());
+    }
+
+    /// The tags that made leases in it when it was left.
+    pub(crate) fn tags(&self) -> NotedTags {
+        self.tags.get().map(|tag| match tag {
+            u16::MAX => NO_TAG,
+            tag => u32::from(tag),
+        })
+    }
+
+    pub(crate) fn set_tags(&self, tags: NotedTags) {
+        self.tags.set(tags.map(|tag| tag as u16));
     }
 
     /// What counts a guard's allocations, for its first chunk; null if nothing does.

@@ -431,7 +431,7 @@ impl fmt::Display for Escape {
 }
 
 /// The names of the tags that made leases in a chunk.
-struct TagNames(NotedTags);
+pub(crate) struct TagNames(pub(crate) NotedTags);
 
 impl fmt::Display for TagNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

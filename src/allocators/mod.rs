@@ -9,6 +9,8 @@
 //!   A block too large for a chunk gets a **big chunk** of its own.
 //! - **lease**: one live block of frame memory handed out through `&self`. The chunk's *balance* knows how many of its
 //!   bytes are still leased.
+//! - **seal**: what a checkpoint puts on the active chunk: what is leased from there on goes to other chunks, until the frame
+//!   is rolled back to it.
 //! - **guard**: a [`Frame`](guard::Frame). It owns its chunks, so its blocks are bounded by its borrow and need no lease.
 //! - **retire**: what happens to a chunk whose leases outlive its use: it stays as it is, and is recycled by its last lease.
 //! - **record**: the process-wide, immortal state of one thread: tag counters and pool lists. Records of dead threads are

@@ -23,6 +23,18 @@ pub trait CrossesThreads {}
 /// Whom the condition is asked of. The lifetime is what makes the compiler ask only when someone needs to know.
 pub struct FrameMemory<'a>(PhantomData<&'a ()>);
 
+/// Keeps a value on its thread that borrows nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Here<'a>(PhantomData<(&'a (), *const ())>);
+
+impl Here<'_> {
+    pub(crate) const NOW: Self = Self(PhantomData);
+}
+
+// SAFETY: the condition never holds: this implements nothing.
+unsafe impl<'a> Send for Here<'a> where FrameMemory<'a>: CrossesThreads {}
+// SAFETY: the condition never holds: this implements nothing.
+unsafe impl<'a> Sync for Here<'a> where FrameMemory<'a>: CrossesThreads {}
 // SAFETY: the condition never holds: this implements nothing.
 unsafe impl<'a> Send for Frame<'a> where FrameMemory<'a>: CrossesThreads {}
 // SAFETY: the condition never holds: this implements nothing.

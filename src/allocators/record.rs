@@ -103,7 +103,7 @@ impl TagCounters {
 const BLOCK_TAGS: usize = 128;
 const BLOCKS: usize = 512;
 /// Tags beyond this many are charged to the root: a program that makes more of them makes them from data.
-pub(crate) const MAX_TAGS: usize = BLOCK_TAGS * BLOCKS;
+pub(crate) const MAX_TAGS: usize = BLOCK_TAGS * BLOCKS - 1;
 
 type CounterBlock = [TagCounters; BLOCK_TAGS];
 

@@ -51,7 +51,7 @@ struct Entry {
 pub(crate) type NotedTags = [u32; 4];
 /// No tag, in [`NotedTags`].
 pub(crate) const NO_TAG: u32 = u32::MAX;
-const NOTHING_NOTED: NotedTags = [NO_TAG; 4];
+pub(crate) const NOTHING_NOTED: NotedTags = [NO_TAG; 4];
 
 /// The state of the fast paths. See the module's drawing.
 pub(crate) struct Local {
@@ -240,9 +240,22 @@ impl Local {
     }
 
     /// Settles, and takes the tags that made leases in the active chunk, which is being left.
+    #[inline]
     pub(crate) fn take_noted(&self) -> NotedTags {
         self.settle();
         self.noted.replace(NOTHING_NOTED)
+    }
+
+    /// The tags that made leases in the active chunk so far.
+    pub(crate) fn noted_tags(&self) -> NotedTags {
+        self.settle();
+        self.noted.get()
+    }
+
+    /// The tags that made leases in a chunk that is the active one again.
+    #[inline]
+    pub(crate) fn resume_noted(&self, noted: NotedTags) {
+        self.noted.set(noted);
     }
 
     /// The set of noted tags that has the current one alone.

@@ -11,6 +11,7 @@ mod barrier;
 mod boundaries;
 mod budgets;
 mod build_hints;
+mod checkpoints;
 mod common;
 mod diagnostics;
 mod frame_map;

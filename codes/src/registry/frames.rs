@@ -138,7 +138,7 @@ alloc.begin_frame();
 let checkpoint = alloc.frame_checkpoint();
 alloc.end_frame();
 alloc.begin_frame();
-let _ = alloc.rollback_to(checkpoint); // of the frame before
+alloc.rollback_to(checkpoint); // of the frame before
 alloc.end_frame();
 ",
         right: "\
@@ -146,7 +146,7 @@ let alloc = SmartAlloc::with_defaults();
 alloc.begin_frame();
 let checkpoint = alloc.frame_checkpoint();
 drop(alloc.frame_box([0_u8; 64]).unwrap());
-let _ = alloc.rollback_to(checkpoint);
+alloc.rollback_to(checkpoint);
 alloc.end_frame();
 ",
     }),

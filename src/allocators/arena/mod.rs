@@ -9,14 +9,18 @@
 //!                           last lease drops
 //! ```
 //!
+//! A checkpoint seals the active chunk: it is set aside until the arena comes back to it. See [`seals`].
+//!
 //! The cache is a stack, so the chunk that was used last, and is warm in the CPU's cache, is used next. A chunk is carved
 //! only when the cache is empty, so the number carved is the high-water mark of chunks in use: what the arena is resized to.
 
 mod big;
 mod home;
 mod limits;
+mod mark;
 mod metering;
 mod region;
+mod seals;
 
 use core::cell::{Cell, RefCell};
 use core::ptr::{null, null_mut};
@@ -27,6 +31,7 @@ use std::sync::{Arc, Weak};
 use big::{Big, big_of};
 use metering::{ChunkCharge, METERED};
 use region::Region;
+use seals::Seals;
 
 use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
@@ -43,6 +48,7 @@ use crate::stats::ArenaStats;
 
 pub(crate) use home::GuardHome;
 pub(crate) use limits::{ArenaLimits, Refused};
+pub(crate) use mark::Mark;
 pub(crate) use metering::{GuardMeter, cost};
 
 /// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
@@ -62,8 +68,10 @@ pub(crate) struct Arena {
     /// The cache of a metered arena, hidden from guards that open.
     hidden: Cell<*mut Chunk>,
     retired: Cell<*mut Chunk>,
-    /// Chunks retired in the present frame whose leases have not ended; and [`METERED`].
+    /// Chunks retired in the present frame whose leases have not ended; one more while there are seals; and [`METERED`]. Zero
+    /// if a frame's end has none of them to see to.
     escaping: Cell<usize>,
+    seals: Seals,
     /// A phase was begun since the arena was last rewound.
     pub(crate) phased: Cell<bool>,
     /// What leases are charged for, by chunk.
@@ -112,6 +120,7 @@ impl Arena {
             hidden: Cell::new(null_mut()),
             retired: Cell::new(null_mut()),
             escaping: Cell::new(0),
+            seals: Seals::new(),
             open: Cell::new(false),
             ended: Cell::new(false),
             phased: Cell::new(false),
@@ -215,6 +224,7 @@ impl Arena {
         }
         self.take_back_metered();
         self.leave_top(local.ptr.get(), local.take_noted());
+        self.end_seals();
         local.jump(0, 0);
         self.count_frame(0);
         let unended = if self.phased.replace(false) {
@@ -225,15 +235,16 @@ impl Arena {
         let mut escaped = Unaudited::new_in(System);
         let escaping = self.escaping.replace(self.escaping.get() & METERED);
         if escaping & !METERED != 0 {
+            self.seals.splits_escaped();
             let mut next = self.retired.get();
             while !next.is_null() {
                 // SAFETY: retired chunks are mapped and this thread's (I1, I2).
                 let chunk = unsafe { &*next };
-                if chunk.state.get() == State::Retired {
+                if matches!(chunk.state.get(), State::Retired | State::Split) {
                     chunk.state.set(State::Escaped);
                     let bytes = chunk.escaping_bytes();
                     if bytes != 0 {
-                        escaped.push((chunk.tags.get(), bytes));
+                        escaped.push((chunk.tags(), bytes));
                     }
                 }
                 next = chunk.next.get();
@@ -260,11 +271,15 @@ impl Arena {
     /// Takes leave of the active chunk: it goes to the cache, or is retired if something in it is leased.
     fn leave_top(&self, ptr: usize, noted: NotedTags) {
         let top = self.top.replace(null_mut());
-        if top.is_null() {
-            return;
+        if !top.is_null() {
+            self.leave(top, ptr, noted);
         }
-        let start = payload_start(top);
-        let used = ptr - start;
+    }
+
+    /// Takes leave of a chunk that was bumped in up to `ptr`, and is neither active nor sealed any more.
+    #[inline(always)]
+    fn leave(&self, top: *mut Chunk, ptr: usize, noted: NotedTags) {
+        let used = ptr - payload_start(top);
         self.left_bytes.set(self.left_bytes.get() + used);
         // SAFETY: the chunk is mapped and this thread's (I2).
         let chunk = unsafe { &*top };
@@ -274,7 +289,7 @@ impl Arena {
             unsafe { self.recycle(top, used) };
         } else {
             chunk.balance.set(-leased);
-            chunk.tags.set(noted);
+            chunk.set_tags(noted);
             self.retire(top);
         }
     }
@@ -285,6 +300,7 @@ impl Arena {
         unsafe {
             let next = self.retired.get();
             (*top).state.set(State::Retired);
+            (*top).retired_at.set(self.seals.now());
             (*top).set_prev(null_mut());
             (*top).next.set(next);
             if !next.is_null() {
@@ -316,8 +332,10 @@ impl Arena {
             }
             self.retired_chunks
                 .store(self.retired_chunks.load(Relaxed) - 1, Relaxed);
-            if (*chunk).state.replace(State::Plain) == State::Retired {
-                self.escaping.set(self.escaping.get() - 1);
+            match (*chunk).state.replace(State::Plain) {
+                State::Retired => self.escaping.set(self.escaping.get() - 1),
+                State::Split => self.forget_split(),
+                State::Plain | State::Escaped => {}
             }
             self.recycle(
                 chunk,
@@ -704,35 +722,45 @@ impl Arena {
         let top = self.top.get();
         if !top.is_null() && self.top_is_free(top, local) {
             // Everything in it is dropped: it starts over in the middle of the frame.
-            let start = payload_start(top);
-            let used = local.ptr.get() - start;
-            // SAFETY: nothing in the chunk is leased.
-            unsafe {
-                os::poison(start, used);
-                (*top).balance.set(0);
-            }
-            self.left_bytes.set(self.left_bytes.get() + used);
-            if self.is_metered() {
-                self.release_charges(top);
-            }
-            // SAFETY: the active chunk is mapped and this thread's.
-            local.jump(start, unsafe { (*top).limit.get() });
+            self.start_over(top, local);
             if let Some(block) = bump_first(local, layout) {
                 return Ok(block);
             }
         }
-        let next = self.take(layout)?;
-        let start = payload_start(next);
-        // SAFETY: the chunk is mapped and this thread's.
-        let limit = unsafe { (*next).limit.get() };
+        let next = match self.take(layout) {
+            Ok(next) => next,
+            Err(refused) => return self.lease_from_sealed(local, layout).ok_or(refused),
+        };
         self.leave_top(local.ptr.get(), local.take_noted());
-        // SAFETY: just taken.
-        unsafe { (*next).balance.set(0) };
-        self.top.set(next);
-        local.jump(start, limit);
+        self.start_with(next, local);
         Ok(bump_first(local, layout).unwrap_or_else(|| {
             diagnostics::bug("a chunk does not hold the block that it was taken for")
         }))
+    }
+
+    /// Makes a chunk the active one that was just taken, or in which nothing is leased.
+    #[inline(always)]
+    fn start_with(&self, chunk: *mut Chunk, local: &Local) {
+        self.top.set(chunk);
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        unsafe {
+            (*chunk).balance.set(0);
+            local.jump(payload_start(chunk), (*chunk).limit.get());
+        }
+    }
+
+    /// Empties the active chunk, in which nothing is leased any more, in the middle of the frame.
+    fn start_over(&self, top: *mut Chunk, local: &Local) {
+        let start = payload_start(top);
+        let used = local.ptr.get() - start;
+        // SAFETY: nothing in the chunk is leased.
+        unsafe { os::poison(start, used) };
+        self.left_bytes.set(self.left_bytes.get() + used);
+        if self.is_metered() {
+            self.release_charges(top);
+        }
+        local.take_noted();
+        self.start_with(top, local);
     }
 
     /// Leases a block with a chunk of its own: retired from the start, so that its one lease recycles it.
@@ -742,7 +770,7 @@ impl Arena {
         // SAFETY: the chunk is ours and on no list.
         unsafe {
             (*chunk).balance.set(-(size as isize));
-            (*chunk).tags.set(local.only_this_tag());
+            (*chunk).set_tags(local.only_this_tag());
         }
         self.retire(chunk);
         self.left_bytes.set(self.left_bytes.get() + size);
@@ -781,6 +809,7 @@ impl Arena {
     pub(crate) unsafe fn thread_ended(&self, ptr: usize, noted: NotedTags) {
         self.open.set(false);
         self.leave_top(ptr, noted);
+        self.end_seals();
         self.count_frame(0);
         self.ended.set(true);
         self.offer();
@@ -802,6 +831,7 @@ impl Drop for Arena {
 }
 
 /// Bumps a block in a chunk that has just become the active one.
+#[inline(always)]
 fn bump_first(local: &Local, layout: Layout) -> Option<usize> {
     let start = local.ptr.get();
     let (block, end) = layout::bump(start, local.limit.get(), layout)?;

@@ -196,11 +196,8 @@ fn next_chunk(
     layout: Layout,
 ) -> Result<Next, AllocError> {
     // SAFETY: the guard is open.
-    let arena = unsafe { arena_of(first) };
-    // SAFETY: the guard is open.
-    if ptr == limit
-        && let Some(meter) = unsafe { GuardMeter::of(first) }
-    {
+    let (arena, meter) = unsafe { (arena_of(first), GuardMeter::of(first)) };
+    if let Some(meter) = meter {
         return next_metered(arena, meter, first, top, ptr, layout);
     }
     if arena.is_big(layout) {
