@@ -135,8 +135,9 @@ impl SmartAlloc {
         let mut collector = Collector::new(self);
         let ending = self.domain().ending_frame()?;
         collector.mine(ending.mine());
-        drop(ending);
-        self.parts().frame_ended();
+        if ending.end() {
+            self.parts().frame_ended();
+        }
         Ok(collector.finish())
     }
 

@@ -96,14 +96,22 @@ impl<'a> EndingFrame<'a> {
     pub(crate) fn mine(&self) -> &Mine<'a> {
         &self.mine
     }
+
+    /// Ends the frame. Returns whether it was still open.
+    pub(crate) fn end(self) -> bool {
+        self.is_open()
+    }
+
+    /// Code of the user's that ran meanwhile may have ended it already, and begun another.
+    fn is_open(&self) -> bool {
+        self.mine.arena.open.get() && self.mine.arena.frames() == self.frame
+    }
 }
 
 impl Drop for EndingFrame<'_> {
     fn drop(&mut self) {
         self.mine.look();
-        // Code of the user's that ran meanwhile may have ended it already, and begun another.
-        let arena = self.mine.arena;
-        if arena.open.get() && arena.frames() == self.frame {
+        if self.is_open() {
             let _ = self.domain.end_frame();
         }
     }
