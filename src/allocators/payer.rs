@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::domain::Domain;
 use super::thread::{Local, local};
-use crate::budgets::{Account, Ledger, Memory};
+use crate::budgets::{Account, Ledger, Memory, Room};
 use crate::error::AllocError;
 use crate::phases;
 use crate::tags::TagId;
@@ -49,6 +49,12 @@ impl Payer {
         let account = local(|local| local.account(ledger));
         ledger.admit(account, Memory::Block, layout, bytes)?;
         Ok(Charge::account(account))
+    }
+
+    /// The limits that a block of the current tag counts against, with the bytes that they leave; `None` if there are none.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let ledger = self.ledger.as_ref()?;
+        Some(local(|local| local.account(ledger)).room())
     }
 
     /// Counts a block for the phase that is open on this thread, if one is.

@@ -12,6 +12,15 @@ use super::node::{Node, Scope};
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
+/// What limits leave.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Room {
+    /// The tags that have a limit, and the bytes left below it. The root's is the limit of the whole allocator.
+    pub(crate) tags: Vec<(TagId, usize)>,
+    /// Bytes left of the thread's budget.
+    pub(crate) thread: usize,
+}
+
 pub(crate) struct Account {
     tag: TagId,
     /// Innermost first.
@@ -33,6 +42,15 @@ impl Account {
     /// The budgets that frame memory counts against.
     pub(super) fn of_frames(&self) -> impl Iterator<Item = &'static Node> {
         self.nodes.iter().copied()
+    }
+
+    /// The limits that a block counts against, with the bytes left below each.
+    pub(crate) fn room(&self) -> Room {
+        let limited = self.of_frames().filter(|node| node.hard() != usize::MAX);
+        Room {
+            tags: limited.map(|node| (node.tag(), node.room())).collect(),
+            thread: self.thread.map_or(usize::MAX, Node::room),
+        }
     }
 
     /// Gives back the charge of one block.

@@ -23,7 +23,7 @@ pub use manager::{BudgetCharge, BudgetManager, TagBudget};
 pub use policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus};
 pub use threads::{ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats};
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Room};
 pub(crate) use ledger::{Admission, Ledger, Memory};
 pub(crate) use threads::ThreadBudget;
 

@@ -101,6 +101,19 @@ impl Node {
         self.usage.load(Acquire)
     }
 
+    /// The tag that it holds: the root for a whole allocator, or a thread.
+    pub(super) fn tag(&self) -> TagId {
+        match self.scope() {
+            Scope::Tag(tag) => tag,
+            Scope::Global | Scope::Thread(_) => TagId::ROOT,
+        }
+    }
+
+    /// Bytes left below the hard limit.
+    pub(super) fn room(&self) -> usize {
+        self.hard().saturating_sub(self.usage())
+    }
+
     pub(super) fn peak(&self) -> usize {
         self.peak.load(Relaxed)
     }

@@ -10,35 +10,41 @@ use crate::allocators::streams::{Phase, Slot, View};
 
 #[inline]
 pub(super) fn read(streams: &Shared, id: StreamId) -> Result<StreamGuard<'_>, StreamError> {
-    let call = Call { name: "access", id };
-    let slot = call.slot(streams)?;
     loop {
-        match streams.read(id.index(), id.generation()) {
+        let read = match is_ours(streams, id) {
+            true => streams.read(id.index(), id.generation()),
+            false => Err(None),
+        };
+        match read {
             Ok(bytes) => {
-                touch(streams, slot);
+                touch(streams, bytes.slot());
                 return Ok(StreamGuard { bytes, id });
             }
-            Err(view) => wait_for_claim(streams, call, view)?,
+            Err(view) => wait_for_claim(streams, "access", id, view)?,
         }
     }
 }
 
 #[inline]
 pub(super) fn write(streams: &Shared, id: StreamId) -> Result<StreamGuardMut<'_>, StreamError> {
-    let call = Call {
-        name: "access_mut",
-        id,
-    };
-    let slot = call.slot(streams)?;
     loop {
-        match streams.write(id.index(), id.generation()) {
+        let written = match is_ours(streams, id) {
+            true => streams.write(id.index(), id.generation()),
+            false => Err(None),
+        };
+        match written {
             Ok(bytes) => {
-                touch(streams, slot);
+                touch(streams, bytes.slot());
                 return Ok(StreamGuardMut { bytes, id });
             }
-            Err(view) => wait_for_claim(streams, call, view)?,
+            Err(view) => wait_for_claim(streams, "access_mut", id, view)?,
         }
     }
+}
+
+#[inline]
+fn is_ours(streams: &Shared, id: StreamId) -> bool {
+    id.allocator() == streams.ledger().id
 }
 
 #[inline]
@@ -49,16 +55,21 @@ fn touch(streams: &Shared, slot: &Slot) {
 
 /// Returns once an eviction that considers the stream has decided; any other hindrance is the error.
 #[cold]
-fn wait_for_claim(streams: &Shared, call: Call, view: Option<View>) -> Result<(), StreamError> {
-    let Some(now) = view.filter(|now| now.generation() == call.id.generation()) else {
-        return Err(call.refused(StreamErrorKind::UnknownStream, None));
-    };
-    match now.phase() {
-        Phase::Claimed => {
+#[inline(never)]
+fn wait_for_claim(
+    streams: &Shared,
+    name: &'static str,
+    id: StreamId,
+    view: Option<View>,
+) -> Result<(), StreamError> {
+    let call = Call { name, id };
+    call.slot(streams)?;
+    match view.filter(|now| now.generation() == id.generation()) {
+        Some(now) if now.phase() == Phase::Claimed => {
             drop(streams.ledger().accounts.lock());
             Ok(())
         }
-        Phase::Ready => Err(call.refused(StreamErrorKind::InUse, None)),
-        _ => Err(call.unfit(view)),
+        Some(now) if now.phase() == Phase::Ready => Err(call.refused(StreamErrorKind::InUse, None)),
+        now => Err(call.unfit(now)),
     }
 }

@@ -189,8 +189,8 @@ impl StreamingAllocator {
     /// # Errors
     ///
     /// [`WrongState`](StreamErrorKind::WrongState) if it is not ready, [`UnknownStream`](StreamErrorKind::UnknownStream) if
-    /// it was freed or evicted, [`InUse`](StreamErrorKind::InUse) if it is borrowed exclusively, or by some 268 million
-    /// guards, and [`ForeignStream`](StreamErrorKind::ForeignStream) (all FA401).
+    /// it was freed or evicted, [`ForeignStream`](StreamErrorKind::ForeignStream) (all FA401), and
+    /// [`InUse`](StreamErrorKind::InUse) (FA405) if it is borrowed exclusively, or by some 268 million guards.
     #[inline]
     pub fn try_access(&self, id: StreamId) -> Result<StreamGuard<'_>, StreamError> {
         access::read(&self.streams, id)

@@ -19,7 +19,7 @@ pub enum StreamErrorKind {
     ForeignStream,
     /// The stream is too far, or not far enough, for the call (FA401).
     WrongState,
-    /// The stream's bytes are borrowed in a way that shuts the call out (FA401).
+    /// The stream's bytes are borrowed in a way that shuts the call out (FA405).
     InUse,
     /// The stream is not pinned (FA401).
     NotPinned,
@@ -49,11 +49,10 @@ impl StreamErrorKind {
     /// The diagnostic code.
     pub const fn code(self) -> DiagnosticCode {
         match self {
-            Self::UnknownStream
-            | Self::ForeignStream
-            | Self::WrongState
-            | Self::InUse
-            | Self::NotPinned => DiagnosticCode::FA401,
+            Self::UnknownStream | Self::ForeignStream | Self::WrongState | Self::NotPinned => {
+                DiagnosticCode::FA401
+            }
+            Self::InUse => DiagnosticCode::FA405,
             Self::BudgetExhausted => DiagnosticCode::FA402,
             Self::SizeOverflow => DiagnosticCode::FA004,
             Self::OutOfMemory => DiagnosticCode::FA005,

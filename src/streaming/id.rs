@@ -29,14 +29,17 @@ impl StreamId {
         self.raw.get()
     }
 
+    #[inline]
     pub(super) fn allocator(self) -> u64 {
         self.allocator
     }
 
+    #[inline]
     pub(super) fn index(self) -> u32 {
         self.raw.get() as u32
     }
 
+    #[inline]
     pub(super) fn generation(self) -> u32 {
         (self.raw.get() >> 32) as u32
     }

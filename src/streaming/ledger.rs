@@ -13,6 +13,7 @@ use super::{
 };
 use crate::allocators::payer::Payer;
 use crate::allocators::streams::{Block, Freed, Settle, Slot, Streams, View};
+use crate::budgets;
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
@@ -30,6 +31,9 @@ pub(super) struct Ledger {
     pub(super) listeners: Listeners,
     pub(super) accounts: Mutex<Accounts>,
 }
+
+/// The limits on a request's memory besides the budget, if it has any.
+pub(super) type Limits = Option<budgets::Room>;
 
 /// What the lock guards.
 pub(super) struct Accounts {
@@ -73,9 +77,8 @@ pub(super) enum Room {
         /// Bytes that are reserved for the request and its victims together.
         held: usize,
     },
-    /// There would be room. The caller has to make sure of the memory first, since `freed` bytes, which the eviction would
-    /// give back to whatever limits the request's tag, do not pay for all of it.
-    TakeFirst { freed: usize },
+    /// There would be room, but what is evicted would not pay for the memory. The caller has to take that first.
+    TakeFirst,
     /// There is no room. Nothing has changed.
     None { available: usize, evictable: usize },
 }
@@ -158,14 +161,14 @@ impl Accounts {
 
     // ---- Room -----------------------------------------------------------------------------------------------------
 
-    /// Reserves `size` bytes, evicting if need be. With `take_first`, the caller has answered a [`Room::TakeFirst`].
+    /// Reserves `size` bytes, evicting if need be. `memory` has the limits on the memory, and is `None` if
+    /// that was taken.
     pub(super) fn make_room(
         &mut self,
         streams: &Shared,
         size: usize,
         priority: StreamPriority,
-        tag: TagId,
-        take_first: bool,
+        memory: Option<&Limits>,
     ) -> Room {
         let available = self.available();
         if size <= available {
@@ -191,10 +194,10 @@ impl Accounts {
                 evictable: claimed.bytes,
             };
         }
-        let freed = self.freed_within(&claimed, tag);
-        if freed < size && !take_first {
+        let paid = memory.is_none_or(|limits| self.pays(&claimed, size, limits));
+        if !paid {
             Order::release(streams.slots(), &self.entries, &claimed);
-            return Room::TakeFirst { freed };
+            return Room::TakeFirst;
         }
         // Whichever is more stays reserved until the victims' memory is free.
         let held = claimed.bytes.max(size);
@@ -218,15 +221,28 @@ impl Accounts {
             .claim(streams.slots(), &mut self.entries, need, highest, now)
     }
 
-    /// Of the bytes of claimed streams, those that count against every limit that counts for `tag`.
-    fn freed_within(&self, claimed: &Claimed, tag: TagId) -> usize {
-        claimed
-            .streams
-            .iter()
-            .map(|&index| &self.entries[index as usize])
-            .filter(|entry| entry.tag.is_in(tag))
-            .map(|entry| entry.size)
-            .sum()
+    /// Whether evicting claimed streams makes sure of `size` bytes of memory.
+    fn pays(&self, claimed: &Claimed, size: usize, limits: &Limits) -> bool {
+        let freed_within = |tag| -> usize {
+            let entries = claimed
+                .streams
+                .iter()
+                .map(|&index| &self.entries[index as usize]);
+            let within = entries.filter(|entry| entry.tag.is_in(tag));
+            within.map(|entry| entry.size).sum()
+        };
+        let Some(limits) = limits else {
+            return claimed.bytes >= size;
+        };
+        let near = limits.tags.iter().any(|(_, room)| *room < size);
+        // A thread's budget gets nothing back from what others allocated.
+        let fits = size <= limits.thread
+            && limits
+                .tags
+                .iter()
+                .all(|(tag, room)| size <= room.saturating_add(freed_within(*tag)));
+        // Where no limit is near it is the system that may refuse, unless it just got back as much.
+        fits && (near || claimed.bytes >= size)
     }
 
     fn evict(&mut self, streams: &Shared, claimed: Claimed) -> Vec<Victim> {

@@ -1,9 +1,9 @@
 //! Reserving: from a request to a stream that has its memory.
 //!
-//! The order of steps keeps three promises. The budget holds for reserved bytes at every moment, and for memory, as long as
-//! what is evicted pays for what is asked: that is freed first then. A reservation that cannot succeed evicts nothing: where
-//! a limit other than the budget could refuse, the memory is taken before anything is evicted. And no lock is held while
-//! memory is taken or freed, or callbacks run.
+//! The order of steps keeps three promises. The budget holds for reserved bytes at every moment; and for memory where what is
+//! evicted pays for what is asked, since it is freed first then. A reservation that cannot succeed evicts nothing: where what
+//! is evicted does not pay, the memory is taken first, so that another limit, or the system, refuses in time. And no lock is
+//! held while memory is taken or freed, or callbacks run.
 
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
@@ -13,7 +13,7 @@ use super::listeners::EvictedStream;
 use super::loading;
 use super::{StreamError, StreamId, StreamPriority};
 use crate::allocators::streams::Block;
-use crate::error::{AllocError, AllocErrorKind};
+use crate::error::AllocError;
 use crate::tags::{TagId, TagScope};
 
 pub(super) fn reserve(
@@ -24,20 +24,22 @@ pub(super) fn reserve(
 ) -> Result<StreamId, StreamError> {
     let no_memory = |error| StreamError::no_memory(error, priority, size);
     let ledger = streams.ledger();
-    {
-        let _reported_for = TagScope::enter(tag);
+    let limits = {
+        let _charged_to = TagScope::enter(tag);
         Block::check(size).map_err(no_memory)?;
-    }
+        ledger.payer.room()
+    };
 
     let mut taken = None;
-    let mut take_first = false;
     let (victims, held) = loop {
+        let memory = taken.is_none().then_some(&limits);
         let room = ledger
             .accounts
             .lock()
-            .make_room(streams, size, priority, tag, take_first);
+            .make_room(streams, size, priority, memory);
         match room {
             Room::Granted { victims, held } => break (victims, held),
+            Room::TakeFirst => taken = Some(take(ledger, size, tag).map_err(no_memory)?),
             Room::None {
                 available,
                 evictable,
@@ -47,15 +49,6 @@ pub(super) fn reserve(
                 return Err(StreamError::exhausted(
                     tag, priority, size, available, evictable,
                 ));
-            }
-            Room::TakeFirst { freed } => {
-                match take(ledger, size, tag) {
-                    Ok(block) => taken = Some(block),
-                    // What is evicted makes room under the limit that refused.
-                    Err(error) if is_paid_for(&error, freed) => {}
-                    Err(error) => return Err(no_memory(error)),
-                }
-                take_first = true;
             }
         }
     };
@@ -112,15 +105,6 @@ pub(super) fn set_budget(streams: &Shared, budget: usize) {
 fn take(ledger: &Ledger, size: usize, tag: TagId) -> Result<Block, AllocError> {
     let _charged_to = TagScope::enter(tag);
     Block::new(size, &ledger.payer)
-}
-
-/// Whether a refusal would not have been one had `freed` bytes of the tag been free. A thread's budget is another matter:
-/// what is evicted may be other threads'.
-fn is_paid_for(error: &AllocError, freed: usize) -> bool {
-    matches!(
-        error.kind(),
-        AllocErrorKind::GlobalBudget | AllocErrorKind::TagBudget
-    ) && error.available().saturating_add(freed) >= error.requested()
 }
 
 /// Frees the memory of evicted streams.

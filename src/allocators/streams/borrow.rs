@@ -21,6 +21,7 @@ struct Held<'a, L> {
 
 impl<'a, L> Held<'a, L> {
     /// The caller has just taken a hold of this stream.
+    #[inline]
     fn new(streams: &'a Streams<L>, slot: &'a Slot, index: u32, generation: u32) -> Self {
         let start = NonNull::new(slot.start()).expect("a ready stream has a block");
         Self {
@@ -61,6 +62,20 @@ impl<L: Settle> Streams<L> {
         let slot = self.slots.get(index).ok_or(None)?;
         slot.word.write(generation)?;
         Ok(Exclusive(Held::new(self, slot, index, generation)))
+    }
+}
+
+impl<L: Settle> Shared<'_, L> {
+    #[inline]
+    pub(crate) fn slot(&self) -> &Slot {
+        self.0.slot
+    }
+}
+
+impl<L: Settle> Exclusive<'_, L> {
+    #[inline]
+    pub(crate) fn slot(&self) -> &Slot {
+        self.0.slot
     }
 }
 

@@ -55,14 +55,17 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(crate) fn view(&self) -> View {
         self.word.view()
     }
 
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size.load(Relaxed)
     }
 
+    #[inline]
     pub(super) fn start(&self) -> *mut u8 {
         self.start.load(Relaxed)
     }
@@ -161,6 +164,7 @@ impl Slot {
 
     // ---- Figures --------------------------------------------------------------------------------------------------
 
+    #[inline]
     pub(super) fn initialised(&self) -> usize {
         self.initialised.load(Relaxed)
     }
@@ -172,6 +176,7 @@ impl Slot {
         self.initialised.store(end, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn loaded(&self) -> usize {
         self.loaded.load(Relaxed)
     }
@@ -182,10 +187,12 @@ impl Slot {
         to.saturating_sub(self.loaded.fetch_max(to, Relaxed))
     }
 
+    #[inline]
     pub(crate) fn stamp(&self) -> u64 {
         self.stamp.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn frame(&self) -> u64 {
         self.frame.load(Relaxed)
     }
@@ -224,6 +231,7 @@ pub(crate) struct Slots {
 }
 
 /// The segment of an index, and the place in it.
+#[inline]
 const fn place(index: u32) -> (usize, usize) {
     let number = index as u64 + FIRST;
     let segment = number.ilog2() - FIRST.ilog2();

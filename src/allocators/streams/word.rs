@@ -85,18 +85,22 @@ impl Phase {
 pub(crate) struct View(u64);
 
 impl View {
+    #[inline]
     const fn new(generation: u32, phase: Phase, holds: u64) -> Self {
         Self((generation as u64) << GENERATION_SHIFT | (phase as u64) << PHASE_SHIFT | holds)
     }
 
+    #[inline]
     pub(crate) const fn generation(self) -> u32 {
         (self.0 >> GENERATION_SHIFT) as u32
     }
 
+    #[inline]
     pub(crate) const fn phase(self) -> Phase {
         Phase::ALL[(self.0 >> PHASE_SHIFT & 0xF) as usize]
     }
 
+    #[inline]
     const fn holds(self) -> u64 {
         self.0 & HOLDS
     }
@@ -129,6 +133,7 @@ impl Word {
         Self(AtomicU64::new(View::new(1, Phase::Vacant, 0).0))
     }
 
+    #[inline]
     pub(crate) fn view(&self) -> View {
         View(self.0.load(Acquire))
     }

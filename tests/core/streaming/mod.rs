@@ -1,6 +1,7 @@
 //! Streams: reserved, loaded, borrowed, freed, evicted.
 
 mod borrows;
+mod budgets;
 mod eviction;
 mod figures;
 mod loading;

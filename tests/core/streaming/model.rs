@@ -164,7 +164,11 @@ impl<'a> Model<'a> {
 
     fn pick(&self, n: usize) -> Option<StreamId> {
         // Mostly a recent one.
-        let back = if n % 4 == 0 { n / 4 } else { n / 4 % 12 };
+        let back = if n.is_multiple_of(4) {
+            n / 4
+        } else {
+            n / 4 % 12
+        };
         let count = self.known.len().max(1);
         self.known.keys().nth_back(back % count).copied()
     }
