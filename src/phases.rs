@@ -217,9 +217,13 @@ impl SmartAlloc {
     }
 
     fn open_phase(&self, name: &'static str) -> Option<u64> {
-        let opening = begin(self.domain().id(), name)?;
-        local(|local| local.phases.set(local.phases.get() + 1));
+        // First: it may make this thread join a new shared frame, which ends the phases of the one before.
         self.domain().count_phases();
+        let opening = begin(self.domain().id(), name)?;
+        local(|local| {
+            local.phases.set(local.phases.get() + 1);
+            local.choose_pool();
+        });
         Some(opening)
     }
 

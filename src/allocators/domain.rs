@@ -313,8 +313,9 @@ impl Domain {
 
     /// Makes every thread look again, and rewind its arena.
     fn advance(&self) {
-        self.epoch.store(fresh_key(), Release);
-        self.key.store(fresh_key(), Release);
+        let key = fresh_key();
+        self.epoch.store(key, Release);
+        self.key.store(key, Release);
     }
 
     pub(crate) fn take_token(&self) -> Result<(), FrameError> {
@@ -378,9 +379,8 @@ impl Domain {
     /// Counts what this thread allocates from now until its frame ends: a phase has begun.
     pub(crate) fn count_phases(&self) {
         local(|local| {
-            // Without a record there would be nothing to choose.
+            // Without a record there would be no pool to take the fast path from.
             let _ = local.record();
-            local.choose_pool();
             let arena = self.resolve(local);
             // SAFETY: as in `resolve`.
             let arena = unsafe { &*arena };

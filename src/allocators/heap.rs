@@ -43,15 +43,14 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
         charge.release(layout.size());
         return Err(refused(AllocErrorKind::OutOfMemory, layout));
     };
-    with_traffic(
-        charge,
-        |traffic| traffic.allocated(layout.size()),
-        |shared| {
-            shared.allocated_shared(layout.size());
-            diagnostics::thread_state_missing("heap memory");
-        },
-    );
-    payer.count_for_phase(layout.size());
+    local(|local| {
+        if local.record.get().is_null() || payer.is_limited() || local.phases.get() != 0 {
+            count_slowly(charge, payer, layout.size());
+        } else {
+            // Charged to the current tag, whose counters are at hand.
+            local.counters().heap.allocated(layout.size());
+        }
+    });
     // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
     unsafe {
         let block = start.add(prefix);
@@ -67,6 +66,21 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
 #[inline(never)]
 fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
     diagnostics::refused(AllocError::new(kind, layout, 0))
+}
+
+/// Counts an allocation where the current tag's counters will not do.
+#[cold]
+#[inline(never)]
+fn count_slowly(charge: Charge, payer: &Payer, bytes: usize) {
+    with_traffic(
+        charge,
+        |traffic| traffic.allocated(bytes),
+        |shared| {
+            shared.allocated_shared(bytes);
+            diagnostics::thread_state_missing("heap memory");
+        },
+    );
+    payer.count_for_phase(bytes);
 }
 
 /// The heap's counters of the tag that is charged: this thread's own, or limbo's where it has none.

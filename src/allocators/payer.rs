@@ -40,6 +40,12 @@ impl Payer {
         }
     }
 
+    /// Whether there are budgets to ask.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.ledger.is_some()
+    }
+
     /// Charges `bytes` for a block of `layout` to the current tag, and to its budgets. User code may run.
     #[inline]
     pub(crate) fn admit(&self, layout: Layout, bytes: usize) -> Result<Charge, AllocError> {
