@@ -228,7 +228,7 @@ fn a_thread_hands_over_what_it_gathered_when_it_processes() {
     let (to_it, blocks) = mpsc::channel::<Blocks<25>>();
     let (from_it, done) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let thread = scope.spawn(move || {
             // What waits for a thread that has ended is its successor's.
             alloc.process_deferred_frees(usize::MAX);
             drop(blocks.recv().unwrap());
@@ -243,6 +243,7 @@ fn a_thread_hands_over_what_it_gathered_when_it_processes() {
         to_it.send(more).unwrap();
         done.recv().unwrap();
         assert_eq!(alloc.process_deferred_frees(usize::MAX), 15);
+        thread.join().unwrap();
     });
 }
 
@@ -539,7 +540,7 @@ fn memory_is_flat_in_every_mode_and_with_every_policy() {
         let (blocks, receive) = mpsc::sync_channel::<Blocks<45>>(2);
         let (done, wait) = mpsc::sync_channel::<()>(2);
         thread::scope(|scope| {
-            scope.spawn(move || {
+            let consumer = scope.spawn(move || {
                 for batch in receive {
                     alloc.begin_frame();
                     drop(batch);
@@ -560,6 +561,7 @@ fn memory_is_flat_in_every_mode_and_with_every_policy() {
                 }
             }
             drop(blocks);
+            consumer.join().unwrap();
         });
         assert!(
             reserved[1..].iter().all(|&bytes| bytes == reserved[1]),
@@ -693,21 +695,22 @@ proptest! {
         let bounded = config.capacity != usize::MAX && config.full_policy != QueueFullPolicy::Grow;
         let live = alloc.stats().active_allocations();
         thread::scope(|scope| {
-            let threads: Vec<_> = (0..2)
+            let (handles, threads): (Vec<_>, Vec<_>) = (0..2)
                 .map(|_| {
                     let (to, jobs) = mpsc::channel::<Job>();
                     let (from, done) = mpsc::channel();
-                    scope.spawn(move || {
+                    let handle = scope.spawn(move || {
                         for job in jobs {
                             from.send(job()).unwrap();
                         }
                     });
-                    move |job: Job| {
+                    let run = move |job: Job| {
                         to.send(job).unwrap();
                         done.recv().unwrap()
-                    }
+                    };
+                    (handle, run)
                 })
-                .collect();
+                .unzip();
             // Adopted records may have something waiting.
             for thread in &threads {
                 let alloc = alloc.clone();
@@ -757,6 +760,10 @@ proptest! {
                 assert!(now.total_processed >= processed);
                 assert!(now.total_queued - queued <= freeable);
                 assert_eq!(alloc.stats().active_allocations() - live, held.len() as u64);
+            }
+            drop(threads);
+            for handle in handles {
+                handle.join().unwrap();
             }
         });
     }

@@ -12,8 +12,21 @@ mod transfers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Held by each test while it runs.
-fn alone() -> MutexGuard<'static, ()> {
+/// Held by each test while it runs. What its thread frees for others has left it when this drops; threads that a test makes
+/// and joins have seen to that themselves.
+struct Alone {
+    _lock: MutexGuard<'static, ()>,
+}
+
+fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    Alone {
+        _lock: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        framealloc::SmartAlloc::with_defaults().process_deferred_frees(0);
+    }
 }

@@ -24,7 +24,7 @@ fn transfers_are_counted_exactly_over_threads() {
             });
         }
         drop(sender);
-        scope.spawn(|| {
+        let receiving = scope.spawn(|| {
             diagnostics::capture(|| {
                 for (n, handle) in receiver.into_iter().enumerate() {
                     if n % 3 > 0 {
@@ -33,6 +33,7 @@ fn transfers_are_counted_exactly_over_threads() {
                 }
             });
         });
+        receiving.join().unwrap();
     });
     let kept = alloc.frame_box_for_transfer(0_u8);
     let after = alloc.transfer_stats();

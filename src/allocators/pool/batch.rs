@@ -46,18 +46,23 @@ impl Batch {
     }
 
     /// Adds a block, unless the batch is full or another owner's.
-    #[inline(always)]
     pub(super) fn add(&self, block: *mut Block, owner: *const PoolHeap) -> bool {
-        let len = self.len.get();
-        if len == CAPACITY || self.owner.get() != owner {
-            if len != 0 {
-                return false;
-            }
+        if self.len.get() == 0 {
             self.owner.set(owner);
         }
-        self.blocks[len].set(block);
-        self.len.set(len + 1);
-        true
+        self.add_another(block, owner)
+    }
+
+    /// Adds a block of the same owner as the last one's, which is never this thread, unless the batch is full.
+    #[inline(always)]
+    pub(super) fn add_another(&self, block: *mut Block, owner: *const PoolHeap) -> bool {
+        let len = self.len.get();
+        let fits = len < CAPACITY && self.owner.get() == owner;
+        if fits {
+            self.blocks[len].set(block);
+            self.len.set(len + 1);
+        }
+        fits
     }
 
     /// How many blocks it has.

@@ -441,6 +441,26 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     // SAFETY: as in `free`.
     let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
     let record = local.record();
+    // Most of the time, another block goes where the last one went.
+    if let (Some(record), None) = (record, entry)
+        && record.pool.batch.add_another(block, owner)
+    {
+        add(&record.pool.gave[class], 1);
+        return;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { free_with_care(record, block, class, owner, entry) }
+}
+
+/// Frees a block that is charged, or that goes elsewhere than the last one.
+#[inline(never)]
+unsafe fn free_with_care(
+    record: Option<&'static Record>,
+    block: *mut Block,
+    class: usize,
+    owner: *const PoolHeap,
+    entry: Option<&AtomicUsize>,
+) {
     let mut charge = Charge::NOBODY;
     if let Some(entry) = entry {
         // SAFETY: entries hold charges.
