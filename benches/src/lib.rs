@@ -3,6 +3,7 @@
 //! `counts` (instructions, under callgrind) and `times` (CPU time) run the same closures, so that the two views of a row are
 //! views of the same code.
 
+pub mod costs;
 pub mod counts;
 pub mod ours;
 pub mod peers;

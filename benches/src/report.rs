@@ -1,5 +1,6 @@
 //! Results as Markdown.
 
+use crate::costs::Cost;
 use crate::counts::Counts;
 use crate::times::Times;
 use crate::{ROWS, Subject};
@@ -79,6 +80,27 @@ pub fn times_table(times: &[Times]) -> String {
         }
     }
     table.push('\n');
+    table
+}
+
+/// What turning something on costs.
+pub fn costs_table(costs: &[Cost]) -> String {
+    let mut table = String::from(
+        "| CPU time, ns | without | with | more | promised, at most |\n|---|---:|---:|---:|---:|\n",
+    );
+    for cost in costs {
+        let Cost {
+            what,
+            promise,
+            without,
+            with,
+            more,
+        } = cost;
+        let _ = writeln!(
+            table,
+            "| {what} | {without:.1} | {with:.1} | **{more:.1}** | {promise:.0} |"
+        );
+    }
     table
 }
 

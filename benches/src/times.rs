@@ -153,7 +153,7 @@ fn interleave(what: &'static str, times: usize, mut cells: Vec<(Subject, Timed)>
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -164,7 +164,7 @@ fn cpu_time() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-fn clocked(operation: impl FnOnce()) -> Duration {
+pub(crate) fn clocked(operation: impl FnOnce()) -> Duration {
     let start = cpu_time();
     operation();
     cpu_time() - start

@@ -29,7 +29,7 @@ pub(crate) struct Domain {
     /// What a thread's cached key has to equal for its fast path. Replaced whenever a shared frame opens or closes, or metering
     /// begins, so that every thread comes to its slow path once and joins the new frame, or learns that there is none.
     key: AtomicU64,
-    /// Replaced whenever a shared frame opens or closes: an arena that has not seen it is rewound.
+    /// Replaced whenever a shared frame closes: an arena that has not seen it is rewound.
     epoch: AtomicU64,
     /// Whether every allocation of frame memory is counted against budgets, which takes the fast paths away.
     metered: AtomicBool,
@@ -338,7 +338,8 @@ impl Domain {
             return Err(FrameError::AlreadyOpen);
         }
         self.shared_frames.fetch_add(1, Relaxed);
-        self.advance();
+        // Not the epoch: who has not rewound since the frame before ended does so now, and nobody does it twice.
+        self.key.store(fresh_key(), Release);
         Ok(())
     }
 

@@ -139,18 +139,24 @@ impl Charge {
     }
 
     /// The tag that is charged; `None` if nobody is.
+    #[inline]
     pub(crate) fn charged_tag(self) -> Option<TagId> {
-        if self == Self::NOBODY {
-            return None;
+        if self.0 & 1 == 1 {
+            return Some(TagId::from_index((self.0 >> 1) as u32));
         }
-        Some(match self.as_account() {
-            Some(account) => account.tag(),
-            None => TagId::from_index((self.0 >> 1) as u32),
-        })
+        self.as_account().map(Account::tag)
     }
 
     /// Gives the budgets back what was charged for a block of so many bytes.
+    #[inline]
     pub(crate) fn release(self, bytes: usize) {
+        if self.0 & 1 == 0 {
+            self.release_account(bytes);
+        }
+    }
+
+    #[cold]
+    fn release_account(self, bytes: usize) {
         if let Some(account) = self.as_account() {
             account.release_block(bytes);
         }

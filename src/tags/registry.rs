@@ -66,6 +66,7 @@ impl TagId {
     }
 
     /// The calling thread's current tag.
+    #[inline]
     pub fn current() -> Self {
         local(|local| Self(local.tag.get()))
     }

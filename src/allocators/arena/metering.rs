@@ -181,8 +181,16 @@ impl Arena {
         self.escaping.get() & METERED != 0
     }
 
-    /// Starts or stops counting. The arena is active in `local`.
+    /// Starts or stops counting, as the domain and phases want it. The arena is active in `local`.
+    #[inline(always)]
     pub(crate) fn set_metered(&self, local: &Local, by_domain: bool, ledger: &Ledger) {
+        if by_domain || self.phased.get() || self.is_metered() {
+            self.meter(local, by_domain, ledger);
+        }
+    }
+
+    #[cold]
+    fn meter(&self, local: &Local, by_domain: bool, ledger: &Ledger) {
         if by_domain && self.ledger_version.replace(ledger.version()) != ledger.version() {
             let budget = ledger.this_thread();
             // Kept by the ledger.
@@ -218,8 +226,9 @@ impl Arena {
         }
     }
 
-    /// Takes back the chunks of metered guards that have closed.
-    pub(super) fn take_back_metered(&self) {
+    /// Takes back the chunks of metered guards that have closed. Returns whether there were any.
+    pub(super) fn take_back_metered(&self) -> bool {
+        let mut any = false;
         for meter in &*self.meters.borrow() {
             if meter.home.is_empty() {
                 continue;
@@ -230,7 +239,9 @@ impl Arena {
             self.home.count(meter.home.bytes.swap(0, Relaxed) as usize);
             self.move_chunks(chunks);
             meter.free.set(true);
+            any = true;
         }
+        any
     }
 
     /// Where the active chunk ends.

@@ -469,8 +469,16 @@ impl Arena {
         if let Some(chunk) = self.take_cached(layout) {
             return Ok(chunk);
         }
-        self.take_back_metered();
-        if let Some(chunk) = self.take_cached(layout) {
+        self.take_new(layout)
+    }
+
+    /// [`take`](Self::take) with an empty cache.
+    #[cold]
+    #[inline(never)]
+    fn take_new(&self, layout: Layout) -> Result<*mut Chunk, Refused> {
+        if self.take_back_metered()
+            && let Some(chunk) = self.take_cached(layout)
+        {
             return Ok(chunk);
         }
         let limits = &self.limits;

@@ -1,0 +1,163 @@
+//! What it costs to turn something on: the same operation with and without, in turns.
+
+use crate::times::{clocked, median};
+use framealloc::{AllocConfig, AllocationTag, FrameBarrier, SmartAlloc};
+use std::hint::black_box;
+use std::time::Duration;
+
+/// An odd number, so that the median is one of the rounds.
+const ROUNDS: usize = 41;
+/// Operations of a turn.
+const TIMES: usize = 20_000;
+/// A frame ends after so many.
+const A_FRAME: usize = 1_000;
+
+/// One line of the table: nanoseconds an operation, medians over the rounds.
+pub struct Cost {
+    /// What is turned on.
+    pub what: &'static str,
+    /// What the library promises that it costs at most, in nanoseconds.
+    pub promise: f64,
+    /// Without it.
+    pub without: f64,
+    /// With it.
+    pub with: f64,
+    /// The median of each round's difference.
+    pub more: f64,
+}
+
+type Turn = Box<dyn Fn() -> Duration>;
+
+/// Measures every line.
+pub fn measure() -> Vec<Cost> {
+    let row = |what, promise, without: Turn, with: Turn| {
+        let (mut plain, mut costly) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            // The first warms up.
+            let (one, other) = if round % 2 == 0 {
+                let one = without();
+                (one, with())
+            } else {
+                let other = with();
+                (without(), other)
+            };
+            if round > 0 {
+                plain.push(one.as_nanos() as f64 / TIMES as f64);
+                costly.push(other.as_nanos() as f64 / TIMES as f64);
+            }
+        }
+        Cost {
+            what,
+            promise,
+            without: median(plain.iter().copied()),
+            with: median(costly.iter().copied()),
+            more: median(plain.iter().zip(&costly).map(|(one, other)| other - one)),
+        }
+    };
+    vec![
+        row(
+            "a budget on the tag: `frame_box` and drop, 16 B",
+            5.0,
+            frame_boxes(plain()),
+            frame_boxes(budgeted()),
+        ),
+        row(
+            "a budget on the tag: `pool_box` and drop, 64 B",
+            5.0,
+            pool_boxes(plain()),
+            pool_boxes(budgeted()),
+        ),
+        row(
+            "a budget on the tag: `heap_box` and drop, 64 B",
+            5.0,
+            heap_boxes(plain()),
+            heap_boxes(budgeted()),
+        ),
+        row(
+            "a transfer, received on its thread (without: a `pool_box`), 64 B",
+            10.0,
+            pool_boxes(plain()),
+            transfers(plain()),
+        ),
+        row(
+            "a barrier's signal and reset, one thread (without: nothing)",
+            50.0,
+            Box::new(|| {
+                clocked(|| {
+                    for i in 0..TIMES {
+                        black_box(i);
+                    }
+                })
+            }),
+            signals(),
+        ),
+    ]
+}
+
+const TAG: AllocationTag = AllocationTag::new("budgeted");
+
+fn plain() -> SmartAlloc {
+    SmartAlloc::new(AllocConfig::default())
+}
+
+fn budgeted() -> SmartAlloc {
+    let alloc = SmartAlloc::new(AllocConfig::default().with_budgets(true));
+    let budgets = alloc.budgets().expect("it was made with budgets");
+    budgets.register_tag(&TAG, 1 << 40, 1 << 41);
+    alloc
+}
+
+fn frame_boxes(alloc: SmartAlloc) -> Turn {
+    Box::new(move || {
+        alloc.with_tag(TAG.name(), |alloc| {
+            clocked(|| {
+                for _ in 0..TIMES / A_FRAME {
+                    alloc.begin_frame();
+                    for i in 0..A_FRAME as u64 {
+                        drop(black_box(alloc.frame_box([i; 2])));
+                    }
+                    alloc.end_frame();
+                }
+            })
+        })
+    })
+}
+
+fn pool_boxes(alloc: SmartAlloc) -> Turn {
+    repeat(alloc, |alloc, i| drop(black_box(alloc.pool_box([i; 8]))))
+}
+
+fn heap_boxes(alloc: SmartAlloc) -> Turn {
+    repeat(alloc, |alloc, i| drop(black_box(alloc.heap_box([i; 8]))))
+}
+
+fn transfers(alloc: SmartAlloc) -> Turn {
+    repeat(alloc, |alloc, i| {
+        let handle = black_box(alloc.frame_box_for_transfer([i; 8]));
+        drop(black_box(handle.receive()));
+    })
+}
+
+fn repeat(alloc: SmartAlloc, operation: impl Fn(&SmartAlloc, u64) + 'static) -> Turn {
+    Box::new(move || {
+        alloc.with_tag(TAG.name(), |alloc| {
+            clocked(|| {
+                for i in 0..TIMES as u64 {
+                    operation(alloc, i);
+                }
+            })
+        })
+    })
+}
+
+fn signals() -> Turn {
+    let barrier = FrameBarrier::new(1);
+    Box::new(move || {
+        clocked(|| {
+            for _ in 0..TIMES {
+                black_box(barrier.signal_frame_complete());
+                black_box(barrier.reset());
+            }
+        })
+    })
+}
