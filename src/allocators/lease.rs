@@ -57,7 +57,7 @@ impl Domain {
             // SAFETY: the arena of this thread in this domain, which is active.
             let arena = unsafe { &*local.arena.get() };
             if arena.is_metered() {
-                return Ok(None);
+                return Ok(arena.lease_on_credit(local, layout, self.ledger()));
             }
             arena
                 .lease_slowly(local, layout)
@@ -86,7 +86,9 @@ impl Domain {
         let (charge, admission) = payer.admit(self.ledger(), layout, footprint(layout.size()))?;
         let leased = local(|local| {
             // What was run to admit it may have ended the frame, or used another allocator.
-            self.enter(local).map_err(|kind| (kind, 0))?;
+            if local.key.get() != self.key() {
+                self.enter(local).map_err(|kind| (kind, 0))?;
+            }
             // SAFETY: the arena of this thread in this domain, which is active.
             let arena = unsafe { &*local.arena.get() };
             arena

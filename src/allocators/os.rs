@@ -62,6 +62,34 @@ pub(crate) fn is_main_thread() -> Option<bool> {
     None
 }
 
+/// Whether the system can run a fence on every processor that runs a thread of this process.
+pub(crate) fn can_fence_all_threads() -> bool {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        use std::sync::OnceLock;
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        *REGISTERED.get_or_init(|| membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    false
+}
+
+/// Runs a full fence on every processor that runs a thread of this process, this one's included.
+/// [`can_fence_all_threads`] has said that it can.
+pub(crate) fn fence_all_threads() {
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+    #[cfg(all(target_os = "linux", not(miri)))]
+    if !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+        crate::diagnostics::bug("the system registered for a fence that it refuses");
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: a fence, or the registration for one: it touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
 /// Fills memory that was just freed, so that a read of it is recognised, and hides it from the sanitizer.
 ///
 /// # Safety

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::domain::Domain;
 use super::thread::{Local, local};
-use crate::budgets::{Account, Ledger, Memory, Room};
+use crate::budgets::{self, Account, Ledger, Memory, Payee, Room};
 use crate::error::AllocError;
 use crate::phases;
 use crate::tags::TagId;
@@ -52,15 +52,19 @@ impl Payer {
         let Some(ledger) = &self.ledger else {
             return Ok(Charge::tag(TagId::current()));
         };
-        let account = local(|local| local.account(ledger));
-        ledger.admit(account, Memory::Block, layout, bytes)?;
-        Ok(Charge::account(account))
+        let payee = local(|local| local.payee(ledger));
+        // From the thread's credit, as a rule.
+        if payee.account.has_thread() || !payee.slot.spend(bytes) {
+            ledger.admit(payee, Memory::Block, layout, bytes)?;
+        }
+        Ok(Charge::account(payee.account))
     }
 
     /// The limits that a block of the current tag counts against, with the bytes that they leave; `None` if there are none.
     pub(crate) fn room(&self) -> Option<Room> {
         let ledger = self.ledger.as_ref()?;
-        Some(local(|local| local.account(ledger)).room())
+        ledger.revoke_credit();
+        Some(local(|local| local.payee(ledger)).account.room())
     }
 
     /// Counts a block for the phase that is open on this thread, if one is.
@@ -83,21 +87,21 @@ impl fmt::Debug for Payer {
 }
 
 impl Local {
-    /// The account of the current tag in `ledger`.
+    /// The account of the current tag in `ledger`, and this thread's credit with it.
     #[inline]
-    pub(crate) fn account(&self, ledger: &Ledger) -> &'static Account {
+    pub(crate) fn payee(&self, ledger: &Arc<Ledger>) -> Payee {
         let wanted = (ledger.version(), self.tag.get());
-        match self.known_account.get() {
-            Some((known, account)) if known == wanted => account,
-            _ => self.look_up_account(ledger, wanted),
+        match self.known_payee.get() {
+            Some((known, payee)) if known == wanted => payee,
+            _ => self.look_up_payee(ledger, wanted),
         }
     }
 
     #[cold]
-    fn look_up_account(&self, ledger: &Ledger, wanted: (u64, u32)) -> &'static Account {
-        let account = ledger.account(TagId::from_index(wanted.1));
-        self.known_account.set(Some((wanted, account)));
-        account
+    fn look_up_payee(&self, ledger: &Arc<Ledger>, wanted: (u64, u32)) -> Payee {
+        let payee = budgets::payee(ledger, wanted.0, wanted.1);
+        self.known_payee.set(Some((wanted, payee)));
+        payee
     }
 }
 
@@ -157,8 +161,20 @@ impl Charge {
 
     #[cold]
     fn release_account(self, bytes: usize) {
-        if let Some(account) = self.as_account() {
-            account.release_block(bytes);
+        let Some(account) = self.as_account() else {
+            return;
+        };
+        let known = local(|local| local.known_payee.get());
+        match known {
+            // Into this thread's credit, if it has one.
+            Some((_, payee))
+                if core::ptr::eq(payee.account, account)
+                    && !account.has_thread()
+                    && !payee.slot.is_revoked() =>
+            {
+                payee.take_back(bytes);
+            }
+            _ => account.release_block(bytes),
         }
     }
 }

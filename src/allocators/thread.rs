@@ -24,7 +24,7 @@ use super::arena::Arena;
 use super::domain::Domain;
 use super::pool::heap::PoolHeap;
 use super::record::{LIMBO_BLOCK, Record, TagCounters, add, for_each_record};
-use crate::budgets::Account;
+use crate::budgets::Payee;
 use crate::diagnostics;
 
 /// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
@@ -73,7 +73,7 @@ pub(crate) struct Local {
     pub counters: Cell<*const TagCounters>,
     pub record: Cell<*const Record>,
     /// The account that was looked up last: of which state of which ledger, and for which tag.
-    pub known_account: Cell<Option<((u64, u32), &'static Account)>>,
+    pub known_payee: Cell<Option<((u64, u32), Payee)>>,
     /// The pool of the fast paths: the record's; an empty one while there is no record, or a phase that counts its blocks.
     pub pool: Cell<*const PoolHeap>,
     /// Phases that are open on this thread, of all allocators.
@@ -100,7 +100,7 @@ thread_local! {
             tag: Cell::new(0),
             counters: Cell::new(&raw const LIMBO_BLOCK[0]),
             record: Cell::new(null()),
-            known_account: Cell::new(None),
+            known_payee: Cell::new(None),
             pool: Cell::new(&raw const EMPTY.pool),
             phases: Cell::new(0),
             mine: Cell::new(&raw const EMPTY),

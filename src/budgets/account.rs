@@ -53,6 +53,12 @@ impl Account {
         }
     }
 
+    /// Whether a thread's budget counts against it, too: then nothing is paid from credit.
+    #[inline]
+    pub(crate) fn has_thread(&self) -> bool {
+        self.thread.is_some()
+    }
+
     /// Gives back the charge of one block.
     pub(crate) fn release_block(&self, bytes: usize) {
         for node in self.of_blocks() {

@@ -11,10 +11,13 @@ use std::thread::ThreadId;
 use hashbrown::HashMap;
 
 use super::account::{self, Account};
+use super::known::Payee;
 use super::node::{Exceeded, Node, Scope};
 use super::policy::{BudgetEvent, BudgetExceededPolicy};
+use super::slot::{GRANT, Slot};
 use super::threads::{ThreadBudget, ThreadBudgetConfig};
 use crate::allocators::arena::GuardMeter;
+use crate::allocators::os;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 use crate::sync::Mutex;
@@ -37,6 +40,8 @@ pub(crate) struct Ledger {
     /// The meters of guards that are, or were, open.
     guards: Mutex<Vec<Arc<GuardMeter>>>,
     has_guards: AtomicBool,
+    /// The threads' credits.
+    slots: Mutex<Vec<OpenSlot>>,
     listening: AtomicBool,
     callback: Mutex<Option<Callback>>,
     pub(super) handler: Mutex<Option<Handler>>,
@@ -46,6 +51,15 @@ pub(crate) struct Ledger {
 pub(super) struct Threads {
     pub(super) default: Option<ThreadBudgetConfig>,
     pub(super) known: HashMap<ThreadId, Arc<ThreadBudget>>,
+}
+
+/// A thread's credit, and whom it is with.
+#[derive(Clone, Copy)]
+struct OpenSlot {
+    account: &'static Account,
+    slot: &'static Slot,
+    /// Whether a thread has it.
+    taken: bool,
 }
 
 /// What memory an account is charged for.
@@ -90,6 +104,7 @@ impl Ledger {
             has_threads: AtomicBool::new(false),
             guards: Mutex::default(),
             has_guards: AtomicBool::new(false),
+            slots: Mutex::default(),
             listening: AtomicBool::new(false),
             callback: Mutex::default(),
             handler: Mutex::default(),
@@ -107,6 +122,8 @@ impl Ledger {
     pub(super) fn changed(&self) {
         self.version
             .store(NEXT_VERSION.fetch_add(1, Relaxed), Release);
+        // It was given under the limits of before.
+        self.revoke_credit();
     }
 
     pub(super) fn global(&self) -> &'static Node {
@@ -168,11 +185,119 @@ impl Ledger {
         guards.iter().fold(false, |any, meter| meter.settle() | any)
     }
 
+    // ---- Credit ---------------------------------------------------------------------------------------------------
+
+    /// A slot for the calling thread's credit with `account`.
+    pub(super) fn open_slot(&self, account: &'static Account) -> &'static Slot {
+        let mut slots = self.slots.lock();
+        let free = slots
+            .iter_mut()
+            .find(|open| !open.taken && core::ptr::eq(open.account, account));
+        if let Some(open) = free {
+            open.taken = true;
+            open.slot.restore();
+            return open.slot;
+        }
+        let slot: &'static Slot = Box::leak(Box::new(Slot::new(false)));
+        slots.push(OpenSlot {
+            account,
+            slot,
+            taken: true,
+        });
+        slot
+    }
+
+    /// The slot's thread ends: its credit goes back, and another may have it.
+    pub(super) fn close_slot(&self, slot: &'static Slot) {
+        let mut slots = self.slots.lock();
+        if let Some(open) = slots.iter_mut().find(|open| core::ptr::eq(open.slot, slot)) {
+            // On its own thread: no fence is needed to see what that has done.
+            slot.revoke();
+            open.account.release_frames(slot.take());
+            open.taken = false;
+        }
+    }
+
+    /// Takes the credit of all threads back. Returns whether there was any.
+    pub(crate) fn revoke_credit(&self) -> bool {
+        let slots = self.slots.lock();
+        let any = slots.iter().any(|open| open.slot.credit() != 0);
+        if !any && slots.iter().all(|open| open.taken) {
+            return false;
+        }
+        for open in &*slots {
+            open.slot.revoke();
+        }
+        os::fence_all_threads();
+        for open in &*slots {
+            open.account.release_frames(open.slot.take());
+            if open.taken {
+                open.slot.restore();
+            }
+        }
+        any
+    }
+
+    /// Bytes of credit that threads have with `node`, and blocks that they counted as allocated and freed.
+    pub(super) fn credit_of(&self, node: &Node) -> (usize, u64, u64) {
+        let slots = self.slots.lock();
+        let mut sum = (0usize, 0u64, 0u64);
+        for open in &*slots {
+            if open.account.of_frames().any(|its| core::ptr::eq(its, node)) {
+                let (allocs, frees) = open.slot.counts();
+                sum.0 += open.slot.credit();
+                sum.1 += allocs;
+                sum.2 += frees;
+            }
+        }
+        sum
+    }
+
+    /// Live bytes of `node`: what it was charged, less what closed guards and credit make of it.
+    pub(super) fn usage(&self, node: &Node) -> usize {
+        self.settle_guards();
+        let credit = self.credit_of(node).0;
+        node.usage().saturating_sub(credit)
+    }
+
+    /// Charges the account for a block and a grant of credit, where every budget is far from its limit.
+    fn charge_with_credit(&self, account: &Account, slot: &Slot, bytes: usize) -> bool {
+        let wanted = bytes.saturating_add(GRANT);
+        let roomy = |node: &&'static Node| node.room() / 64 >= wanted;
+        if slot.is_revoked()
+            || !os::can_fence_all_threads()
+            || !account.of_frames().all(|node| roomy(&node))
+        {
+            return false;
+        }
+        let mut charged = 0;
+        for node in account.of_frames() {
+            match node.charge(wanted, false) {
+                Ok(before) => self.raise_peak(node, before + wanted),
+                Err(_) => {
+                    for node in account.of_frames().take(charged) {
+                        node.release(wanted);
+                    }
+                    return false;
+                }
+            }
+            charged += 1;
+        }
+        let too_much = slot.give(GRANT);
+        if too_much != 0 {
+            account.release_frames(too_much);
+        }
+        slot.count_alloc();
+        true
+    }
+
     // ---- Events ---------------------------------------------------------------------------------------------------
 
     pub(super) fn set_callback(&self, callback: Callback) {
         let replaced = self.callback.lock().replace(callback);
         self.listening.store(true, Release);
+        // What is paid from credit is not told.
+        self.revoke_credit();
         // Its destructor is the user's code: it runs with the lock released.
         drop(replaced);
     }
@@ -194,14 +319,18 @@ impl Ledger {
     /// Charges `bytes` for a block of `layout` to the account, as its budgets allow. User code may run, with nothing locked.
     pub(crate) fn admit(
         &self,
-        account: &Account,
+        payee: Payee,
         memory: Memory,
         layout: Layout,
         bytes: usize,
     ) -> Result<Admission, AllocError> {
+        let Payee { account, slot } = payee;
         // The common case: every budget has room, and nobody wants to know.
         let mut charged = 0;
         if !self.listening.load(Acquire) {
+            if !account.has_thread() && self.charge_with_credit(account, slot, bytes) {
+                return Ok(Admission::Here);
+            }
             let mut all = true;
             for node in account.of(memory) {
                 match node.charge(bytes, false) {
@@ -243,7 +372,8 @@ impl Ledger {
         let mut admission = Admission::Here;
         for node in account.of(memory).skip(done) {
             let charged = node.charge(bytes, false).or_else(|exceeded| {
-                if self.settle_guards() {
+                // Exactly: what has closed does not count, nor what was charged and not used.
+                if self.settle_guards() | self.revoke_credit() {
                     node.charge(bytes, false)
                 } else {
                     Err(exceeded)
@@ -293,11 +423,7 @@ impl Ledger {
             let after = before + bytes;
             if node.is_notable(before, after) {
                 // Closed guards do not count; without them it may be less.
-                let after = if self.settle_guards() {
-                    node.usage().min(after)
-                } else {
-                    after
-                };
+                let after = self.usage(node).min(after);
                 node.notice(before.min(after), after, &mut events);
             }
             self.raise_peak(node, after);
@@ -367,6 +493,11 @@ impl fmt::Display for Over<'_> {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        // Blocks that outlive it are paid back to the budgets.
+        for open in self.slots.get_mut() {
+            open.taken = false;
+        }
+        self.revoke_credit();
         account::retire_node(self.global);
         for (_, node) in self.tags.get_mut().drain() {
             account::retire_node(node);

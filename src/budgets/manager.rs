@@ -6,9 +6,11 @@ use std::alloc::Layout;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::known::Payee;
 use super::ledger::{Ledger, Memory};
 use super::node::Node;
 use super::policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus};
+use super::slot::NOBODYS;
 use super::threads::percent;
 use crate::error::AllocError;
 use crate::tags::TagId;
@@ -132,21 +134,18 @@ impl BudgetManager {
 
     /// Live bytes of all of it.
     pub fn current_usage(&self) -> usize {
-        self.ledger.settle_guards();
-        self.ledger.global().usage()
+        self.ledger.usage(self.ledger.global())
     }
 
     /// Where `size` bytes more would leave the whole.
     pub fn check_allocation(&self, size: usize) -> BudgetStatus {
-        self.ledger.settle_guards();
-        status_with(self.ledger.global(), size)
+        self.status_with(self.ledger.global(), size)
     }
 
     /// Where `size` bytes more would leave the tag's budgets, and those above it: the worst of them.
     pub fn check_tagged_allocation(&self, tag: &AllocationTag, size: usize) -> BudgetStatus {
-        self.ledger.settle_guards();
         let account = self.ledger.account(tag.tag());
-        let worst = account.of_frames().map(|node| status_with(node, size));
+        let worst = account.of_frames().map(|node| self.status_with(node, size));
         worst
             .max_by_key(|status| *status as u8)
             .unwrap_or(BudgetStatus::Ok)
@@ -174,17 +173,21 @@ impl BudgetManager {
         let account = self.ledger.account(tag.tag());
         let layout =
             Layout::from_size_align(bytes, 1).map_err(|_| AllocError::overflow::<u8>(bytes))?;
-        self.ledger.admit(account, Memory::Block, layout, bytes)?;
+        let payee = Payee {
+            account,
+            // Given back on any thread, and seldom: not worth a credit.
+            slot: &NOBODYS,
+        };
+        self.ledger.admit(payee, Memory::Block, layout, bytes)?;
         Ok(BudgetCharge { account, bytes })
     }
 
     /// Every tag's budget.
     pub fn get_all_tag_budgets(&self) -> Vec<TagBudget> {
-        self.ledger.settle_guards();
-        let tags = self.ledger.tags.lock();
+        let tags = self.ledger.tags.lock().clone();
         let mut all: Vec<_> = tags
             .iter()
-            .map(|(&tag, node)| TagBudget::of(tag, node))
+            .map(|(&tag, node)| self.budget(tag, node))
             .collect();
         all.sort_by_key(|budget| budget.name);
         all
@@ -192,22 +195,37 @@ impl BudgetManager {
 
     /// The budget of the tag with this path, if it has one of its own.
     pub fn get_tag_budget(&self, path: &str) -> Option<TagBudget> {
-        self.ledger.settle_guards();
         let tag = TagId::from_path(path);
-        Some(TagBudget::of(tag, self.node(tag)?))
+        Some(self.budget(tag, self.node(tag)?))
+    }
+
+    fn status_with(&self, node: &Node, size: usize) -> BudgetStatus {
+        node.status(self.ledger.usage(node).saturating_add(size))
+    }
+
+    fn budget(&self, tag: TagId, node: &Node) -> TagBudget {
+        let (_, allocs, frees) = self.ledger.credit_of(node);
+        TagBudget {
+            name: tag.path(),
+            soft_limit: node.soft(),
+            hard_limit: node.hard(),
+            policy: node.policy(),
+            current_usage: self.ledger.usage(node),
+            peak_usage: node.peak(),
+            allocation_count: node.allocs.load(Relaxed).wrapping_add(allocs),
+            deallocation_count: node.frees.load(Relaxed).wrapping_add(frees),
+            exceeded_count: node.exceeded.load(Relaxed),
+        }
     }
 
     /// Forgets peaks and counts. Usage stays: it is what is live.
     pub fn reset_stats(&self) {
-        self.ledger.global().reset_counts();
-        for node in self.ledger.tags.lock().values() {
-            node.reset_counts();
+        let tags = self.ledger.tags.lock().clone();
+        for node in tags.into_values().chain([self.ledger.global()]) {
+            let (_, allocs, frees) = self.ledger.credit_of(node);
+            node.reset_counts(self.ledger.usage(node), allocs, frees);
         }
     }
-}
-
-fn status_with(node: &Node, size: usize) -> BudgetStatus {
-    node.status(node.usage().saturating_add(size))
 }
 
 impl fmt::Debug for BudgetManager {
@@ -268,7 +286,7 @@ pub struct TagBudget {
     pub policy: BudgetExceededPolicy,
     /// What is live.
     pub current_usage: usize,
-    /// The most that was.
+    /// The most that was; up to 8 KiB a thread more than that where budgets are far from their limits.
     pub peak_usage: usize,
     /// Allocations made.
     pub allocation_count: u64,
@@ -279,20 +297,6 @@ pub struct TagBudget {
 }
 
 impl TagBudget {
-    fn of(tag: TagId, node: &Node) -> Self {
-        Self {
-            name: tag.path(),
-            soft_limit: node.soft(),
-            hard_limit: node.hard(),
-            policy: node.policy(),
-            current_usage: node.usage(),
-            peak_usage: node.peak(),
-            allocation_count: node.allocs.load(Relaxed),
-            deallocation_count: node.frees.load(Relaxed),
-            exceeded_count: node.exceeded.load(Relaxed),
-        }
-    }
-
     /// Where it stands.
     pub fn check_status(&self) -> BudgetStatus {
         if self.current_usage > self.hard_limit {

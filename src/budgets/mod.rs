@@ -5,6 +5,8 @@
 //! | `policy.rs` | the words: what happens to what exceeds a budget, and what is told of it |
 //! | `node.rs` | one budget: a counter with limits |
 //! | `account.rs` | the budgets that hold a tag; what a block remembers |
+//! | `known.rs` | what a thread knows of accounts |
+//! | `slot.rs` | a thread's credit, from which it pays without touching the budgets |
 //! | `ledger.rs` | the budgets of one allocator, and the way in |
 //! | `manager.rs` | their front |
 //! | `threads.rs` | the budgets of threads |
@@ -13,10 +15,12 @@
 //! every allocation ([metering](crate::allocators)), and a tag without limits stops there at a look into a cache.
 
 mod account;
+mod known;
 mod ledger;
 mod manager;
 mod node;
 mod policy;
+mod slot;
 mod threads;
 
 pub use manager::{BudgetCharge, BudgetManager, TagBudget};
@@ -24,6 +28,7 @@ pub use policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus}
 pub use threads::{ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats};
 
 pub(crate) use account::{Account, Room};
+pub(crate) use known::{Payee, payee};
 pub(crate) use ledger::{Admission, Ledger, Memory};
 pub(crate) use threads::ThreadBudget;
 

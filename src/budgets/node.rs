@@ -71,7 +71,7 @@ impl Node {
     pub(super) fn start_over(&self, scope: Scope) {
         *self.scope.lock() = scope;
         self.set(usize::MAX, usize::MAX, BudgetExceededPolicy::Fail);
-        self.reset_counts();
+        self.reset_counts(0, 0, 0);
     }
 
     pub(super) fn scope(&self) -> Scope {
@@ -118,12 +118,13 @@ impl Node {
         self.peak.load(Relaxed)
     }
 
-    pub(super) fn reset_counts(&self) {
-        self.allocs.store(0, Relaxed);
-        self.frees.store(0, Relaxed);
+    /// Counts anew, from `usage` on; `allocs` and `frees` are counted elsewhere, and do not start over.
+    pub(super) fn reset_counts(&self, usage: usize, allocs: u64, frees: u64) {
+        self.allocs.store(allocs.wrapping_neg(), Relaxed);
+        self.frees.store(frees.wrapping_neg(), Relaxed);
         self.exceeded.store(0, Relaxed);
         self.announced.store(0, Relaxed);
-        self.peak.store(self.usage.load(Relaxed), Relaxed);
+        self.peak.store(usage, Relaxed);
     }
 
     pub(super) fn status(&self, usage: usize) -> BudgetStatus {

@@ -31,7 +31,7 @@ use crate::allocators::chunk::{self, Chunk};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
 use crate::allocators::thread::Local;
-use crate::budgets::{Account, Admission, Ledger, Memory, ThreadBudget};
+use crate::budgets::{Admission, Ledger, Memory, Payee, ThreadBudget};
 use crate::error::AllocError;
 use crate::phases;
 
@@ -41,7 +41,7 @@ pub(super) const METERED: usize = 1 << (usize::BITS - 1);
 /// Who pays for frame memory, and is asked before it is given.
 #[derive(Clone, Copy)]
 pub(crate) struct FramePayer {
-    account: Option<&'static Account>,
+    payee: Option<Payee>,
     /// The thread's budget, which the ledger keeps; null if it has none.
     thread: *const ThreadBudget,
 }
@@ -81,10 +81,14 @@ impl FramePayer {
                 charge.thread_bytes = bytes;
             }
         }
-        if let Some(account) = self.account {
+        if let Some(payee) = self.payee {
+            if payee.slot.spend(bytes) {
+                charge.bytes = bytes;
+                return Ok((charge, admission));
+            }
             // If it refuses, or what it runs panics, the thread gets its bytes back.
             let pending = Pending(charge);
-            if ledger.admit(account, Memory::Frame, layout, bytes)? == Admission::Promoted {
+            if ledger.admit(payee, Memory::Frame, layout, bytes)? == Admission::Promoted {
                 admission = Admission::Promoted;
             }
             core::mem::forget(pending);
@@ -109,7 +113,12 @@ impl FrameCharge {
     }
 
     fn same_payer(&self, other: &Self) -> bool {
-        let account = |charge: &Self| charge.payer.account.map(core::ptr::from_ref);
+        let account = |charge: &Self| {
+            charge
+                .payer
+                .payee
+                .map(|payee| core::ptr::from_ref(payee.account))
+        };
         account(self) == account(other) && core::ptr::eq(self.payer.thread, other.payer.thread)
     }
 
@@ -132,10 +141,10 @@ impl FrameCharge {
 
     /// Gives it back.
     pub(crate) fn release(self) {
-        if let Some(account) = self.payer.account
+        if let Some(payee) = self.payer.payee
             && self.bytes != 0
         {
-            account.release_frames(self.bytes);
+            payee.account.release_frames(self.bytes);
         }
         if let Some(thread) = self.payer.thread()
             && self.thread_bytes != 0
@@ -159,7 +168,7 @@ pub(super) struct ChunkCharge {
 pub(crate) struct GuardMeter {
     pub(crate) home: GuardHome,
     domain: u64,
-    account: Cell<Option<&'static Account>>,
+    payee: Cell<Option<Payee>>,
     thread: Cell<*const ThreadBudget>,
     bytes: AtomicUsize,
     thread_bytes: AtomicUsize,
@@ -168,7 +177,7 @@ pub(crate) struct GuardMeter {
     free: Cell<bool>,
 }
 
-// SAFETY: `account` and `thread` are written by the arena's thread before the guard opens, and read by others only after it
+// SAFETY: `payee` and `thread` are written by the arena's thread before the guard opens, and read by others only after it
 // has closed, which its home tells them (release and acquire); `free` is the arena's thread's; the rest is atomic.
 unsafe impl Send for GuardMeter {}
 // SAFETY: as above.
@@ -255,7 +264,7 @@ impl Arena {
     }
 
     /// Bytes that may still be allocated.
-    pub(crate) fn remaining(&self, local: &Local, ledger: &Ledger) -> usize {
+    pub(crate) fn remaining(&self, local: &Local, ledger: &Arc<Ledger>) -> usize {
         let mut bigs = self.bigs.borrow_mut();
         let reusable = bigs.iter().filter(|big| !big.promoted && big.is_free());
         let reusable: usize = reusable.map(Big::capacity).sum();
@@ -271,11 +280,48 @@ impl Arena {
     }
 
     /// Who pays for what the current tag allocates.
-    pub(crate) fn payer(&self, local: &Local, ledger: &Ledger) -> FramePayer {
+    pub(crate) fn payer(&self, local: &Local, ledger: &Arc<Ledger>) -> FramePayer {
         FramePayer {
-            account: self.budgeted.then(|| local.account(ledger)),
+            payee: self.budgeted.then(|| local.payee(ledger)),
             thread: self.thread_budget.get(),
         }
+    }
+
+    /// Leases a block in a metered arena that is active in `local`, in the common case: it fits the active chunk, the thread has
+    /// credit enough, and nobody else wants to know.
+    #[inline]
+    pub(crate) fn lease_on_credit(
+        &self,
+        local: &Local,
+        layout: Layout,
+        ledger: &Ledger,
+    ) -> Option<usize> {
+        if !self.thread_budget.get().is_null() || local.phases.get() != 0 {
+            return None;
+        }
+        let (known, payee) = local.known_payee.get()?;
+        if known != (ledger.version(), local.tag.get()) || !self.budgeted {
+            return None;
+        }
+        let start = local.ptr.get();
+        let (block, end) = layout::bump(start, self.real_limit(), layout)?;
+        let mut charges = self.charges.borrow_mut();
+        let last = charges.last_mut()?;
+        let same = last.chunk == self.top.get()
+            && last.charge.payer.thread.is_null()
+            && matches!(last.charge.payer.payee, Some(its) if core::ptr::eq(its.account, payee.account));
+        let bytes = footprint(layout.size());
+        if !same || !payee.slot.spend(bytes) {
+            return None;
+        }
+        last.charge.bytes += bytes;
+        if block != start {
+            // SAFETY: the padding lies in the active chunk, and is nobody's.
+            unsafe { chunk::credit(start, block - start) };
+        }
+        local.ptr.set(end);
+        local.hood();
+        Some(block)
     }
 
     /// Leases a block that was admitted, in a metered arena that is active in `local`.
@@ -394,7 +440,7 @@ impl GuardMeter {
         Self {
             home: GuardHome::new(),
             domain,
-            account: Cell::new(None),
+            payee: Cell::new(None),
             thread: Cell::new(null()),
             bytes: AtomicUsize::new(0),
             thread_bytes: AtomicUsize::new(0),
@@ -405,7 +451,7 @@ impl GuardMeter {
 
     fn open(&self, payer: FramePayer) {
         self.free.set(false);
-        self.account.set(payer.account);
+        self.payee.set(payer.payee);
         self.thread.set(payer.thread);
         self.bytes.store(0, Relaxed);
         self.thread_bytes.store(0, Relaxed);
@@ -414,7 +460,7 @@ impl GuardMeter {
 
     fn payer(&self) -> FramePayer {
         FramePayer {
-            account: self.account.get(),
+            payee: self.payee.get(),
             thread: self.thread.get(),
         }
     }

@@ -68,6 +68,24 @@ pub(crate) const fn first_block(class: usize) -> usize {
     }
 }
 
+/// The number in its page of a block at this offset, without the division that would cost as much as the rest of a free.
+#[inline(always)]
+pub(crate) const fn block_index(class: usize, offset: usize) -> usize {
+    (((offset - first_block(class)) as u64 * RECIPROCALS[class]) >> 32) as usize
+}
+
+/// 2^32 divided by each class's size, rounded up. Exact for multiples of the size within a page: what rounding adds to the
+/// product is less than 64 Ki, which is less than a 2^32nd part of anything.
+const RECIPROCALS: [u64; CLASSES] = {
+    let mut reciprocals = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        reciprocals[class] = (1u64 << 32).div_ceil(class_size(class) as u64);
+        class += 1;
+    }
+    reciprocals
+};
+
 /// How many blocks a page holds.
 pub(crate) const fn blocks_per_page(class: usize) -> usize {
     (PAGE - first_block(class)) / class_size(class)
@@ -86,6 +104,8 @@ mod tests {
                 assert!(class < CLASSES);
                 assert!(class_size(class) >= size);
                 for index in 0..blocks_per_page(class) {
+                    let at = first_block(class) + index * class_size(class);
+                    assert_eq!(block_index(class, at), index);
                     let offset = first_block(class) + index * class_size(class);
                     assert_eq!(offset % align, 0, "{size} {align}");
                     assert!(offset + class_size(class) <= PAGE);

@@ -27,7 +27,7 @@ use core::sync::atomic::{
 use std::alloc::Layout;
 
 use super::batch::{self, Batch};
-use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
+use super::class::{CLASSES, PAGE, block_index, blocks_per_page, class_size, first_block};
 use super::deferred::{self, Mode, Notice, Queue, Returns};
 use super::remote::Block;
 use crate::allocators::os;
@@ -37,6 +37,7 @@ use crate::allocators::thread::{Local, local};
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 use crate::sync::Mutex;
+use crate::tags::TagId;
 
 /// A list is refilled with at most so many bytes of fresh blocks.
 const REFILL_BYTES: usize = 4096;
@@ -105,7 +106,7 @@ unsafe fn charge_entry(
                 table = first;
             }
         }
-        let index = (block as usize - page as usize - first_block(class)) / class_size(class);
+        let index = block_index(class, block as usize - page as usize);
         Some(&*table.add(index))
     }
 }
@@ -352,7 +353,12 @@ fn allocate_slowly(
 ) -> Result<NonNull<u8>, AllocError> {
     let size = class_size(class);
     let charge = if lists == Lists::EMPTY {
-        payer.admit(layout, size)?
+        let charge = payer.admit(layout, size)?;
+        if let Some(block) = take_charged(local, class, charge) {
+            os::reveal(block.as_ptr() as usize, size);
+            return Ok(block);
+        }
+        charge
     } else {
         Charge::NOBODY
     };
@@ -367,6 +373,30 @@ fn allocate_slowly(
     os::reveal(block.as_ptr() as usize, size);
     payer.count_for_phase(size);
     Ok(block)
+}
+
+/// A block that is charged, in the common case: there is one, its page has a table, and no phase wants to know.
+#[inline]
+fn take_charged(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>> {
+    if local.record.get().is_null()
+        || local.phases.get() != 0
+        || charge.charged_tag().map(TagId::index) != Some(local.tag.get())
+    {
+        return None;
+    }
+    // SAFETY: records are never freed (I5), and this one is the calling thread's.
+    let heap = unsafe { &(*local.record.get()).charged };
+    let block = heap.pop(Lists::FREE, class)?;
+    // SAFETY: a block of this class, of a page of this heap.
+    let Some(entry) = (unsafe { charge_entry(block, class, false) }) else {
+        // SAFETY: just taken.
+        unsafe { heap.put(block, class) };
+        return None;
+    };
+    entry.store(charge.to_word(), Relaxed);
+    local.counters().pool.allocated(class_size(class));
+    add(&heap.allocs[class], 1);
+    NonNull::new(block.cast())
 }
 
 /// A block from the calling thread's heaps, or from limbo's.
