@@ -50,41 +50,65 @@ pub(crate) const fn class_of(layout: Layout) -> Option<usize> {
 }
 
 /// The size of a class's blocks.
+#[inline(always)]
 pub(crate) const fn class_size(class: usize) -> usize {
-    if class < FINE_CLASSES {
-        (class + 1) * FINE_STEP
-    } else {
-        COARSE[class - FINE_CLASSES]
-    }
+    SHAPES[class].size as usize
 }
 
 /// Where a page's first block lies.
-pub(crate) const fn first_block(class: usize) -> usize {
-    let size = class_size(class);
-    if size.is_power_of_two() && size > PAGE_HEADER {
-        size
-    } else {
-        PAGE_HEADER
-    }
-}
-
-/// The number in its page of a block at this offset, without the division that would cost as much as the rest of a free.
 #[inline(always)]
-pub(crate) const fn block_index(class: usize, offset: usize) -> usize {
-    (((offset - first_block(class)) as u64 * RECIPROCALS[class]) >> 32) as usize
+pub(crate) const fn first_block(class: usize) -> usize {
+    SHAPES[class].first as usize
 }
 
-/// 2^32 divided by each class's size, rounded up. Exact for multiples of the size within a page: what rounding adds to the
-/// product is less than 64 Ki, which is less than a 2^32nd part of anything.
-const RECIPROCALS: [u64; CLASSES] = {
-    let mut reciprocals = [0; CLASSES];
+/// What is computed of a class once, when the library is compiled.
+#[derive(Clone, Copy)]
+struct Shape {
+    size: u16,
+    first: u16,
+    /// 2^32 divided by the size, rounded up.
+    reciprocal: u32,
+}
+
+const SHAPES: [Shape; CLASSES] = {
+    let mut shapes = [Shape {
+        size: 0,
+        first: 0,
+        reciprocal: 0,
+    }; CLASSES];
     let mut class = 0;
     while class < CLASSES {
-        reciprocals[class] = (1u64 << 32).div_ceil(class_size(class) as u64);
+        let size = if class < FINE_CLASSES {
+            (class + 1) * FINE_STEP
+        } else {
+            COARSE[class - FINE_CLASSES]
+        };
+        let first = if size.is_power_of_two() && size > PAGE_HEADER {
+            size
+        } else {
+            PAGE_HEADER
+        };
+        shapes[class] = Shape {
+            size: size as u16,
+            first: first as u16,
+            reciprocal: (1u64 << 32).div_ceil(size as u64) as u32,
+        };
         class += 1;
     }
-    reciprocals
+    shapes
 };
+
+/// The number in its page of a block at this offset.
+///
+/// A division would cost as much as the rest of a free; the product is exact for what is a multiple of the size and lies in a
+/// page, since what the reciprocal's rounding adds to it is less than the offset, and that less than 2^32 / size.
+#[inline(always)]
+pub(crate) const fn block_index(class: usize, offset: usize) -> usize {
+    let Shape {
+        first, reciprocal, ..
+    } = SHAPES[class];
+    (((offset - first as usize) as u64 * reciprocal as u64) >> 32) as usize
+}
 
 /// How many blocks a page holds.
 pub(crate) const fn blocks_per_page(class: usize) -> usize {

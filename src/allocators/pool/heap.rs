@@ -478,6 +478,24 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
         add(&record.pool.gave[class], 1);
         return;
     }
+    if let (Some(record), Some(entry)) = (record, entry)
+        && core::ptr::eq(owner, &record.charged)
+    {
+        // A charged block of this thread's.
+        // SAFETY: entries hold charges.
+        let charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
+        entry.store(Charge::NOBODY.to_word(), Relaxed);
+        let size = class_size(class);
+        if let Some(tag) = charge.charged_tag() {
+            record.counters(tag.index()).pool.freed(size);
+        }
+        add(&record.charged.frees[class], 1);
+        leave_on_list(block, class);
+        // SAFETY: the page is this heap's.
+        unsafe { record.charged.put(block, class) };
+        charge.release(size);
+        return;
+    }
     // SAFETY: the caller's contract.
     unsafe { free_with_care(record, block, class, owner, entry) }
 }
