@@ -6,10 +6,26 @@ use std::sync::{Arc, Weak};
 use hashbrown::HashMap;
 
 use super::account::Account;
+use super::atomics::{AtomicBool, AtomicU64, AtomicUsize};
 use super::ledger::Ledger;
-use super::slot::{NOBODYS, Slot};
+use super::slot::Slot;
 use crate::allocators::thread::local;
 use crate::tags::TagId;
+
+/// No thread's, without credit for ever: for what has no thread that could keep a slot.
+pub(super) static NOBODYS: Slot = Slot::new(true);
+
+impl Slot {
+    pub(super) const fn new(revoked: bool) -> Self {
+        Self {
+            busy: AtomicBool::new(false),
+            revoked: AtomicBool::new(revoked),
+            credit: AtomicUsize::new(0),
+            allocs: AtomicU64::new(0),
+            frees: AtomicU64::new(0),
+        }
+    }
+}
 
 /// An account, and the calling thread's credit with it.
 #[derive(Clone, Copy)]

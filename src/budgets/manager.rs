@@ -6,11 +6,10 @@ use std::alloc::Layout;
 use std::sync::Arc;
 
 use super::account::Account;
-use super::known::Payee;
+use super::known::{NOBODYS, Payee};
 use super::ledger::{Ledger, Memory};
 use super::node::Node;
 use super::policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus};
-use super::slot::NOBODYS;
 use super::threads::percent;
 use crate::error::AllocError;
 use crate::tags::TagId;

@@ -23,6 +23,22 @@ mod policy;
 mod slot;
 mod threads;
 
+/// What [`slot`] is built from; the model checker puts its own in this place.
+mod atomics {
+    pub(super) use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+    /// Keeps the compiler from changing the order; the processor is kept from it by who takes credit back.
+    #[inline(always)]
+    pub(super) fn light_fence() {
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The slot's thread is between two instructions; or it was stopped there, and has to be let on.
+    pub(super) fn pause() {
+        std::thread::yield_now();
+    }
+}
+
 pub use manager::{BudgetCharge, BudgetManager, TagBudget};
 pub use policy::{AllocationTag, BudgetEvent, BudgetExceededPolicy, BudgetStatus};
 pub use threads::{ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats};

@@ -21,8 +21,10 @@
 //!
 //! The protocol is also compiled by the model checker's package, with fences on both sides.
 
-use core::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+use super::atomics::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+    light_fence, pause,
 };
 
 /// Bytes of credit that a thread takes at a time.
@@ -32,30 +34,16 @@ const MOST: usize = 4 * GRANT;
 
 /// One thread's credit with one account. Never freed; reused by another thread when its own has ended.
 pub(crate) struct Slot {
-    busy: AtomicBool,
+    pub(super) busy: AtomicBool,
     /// The credit is being taken back, or nobody's.
-    revoked: AtomicBool,
-    credit: AtomicUsize,
+    pub(super) revoked: AtomicBool,
+    pub(super) credit: AtomicUsize,
     /// Blocks allocated and freed, counted by the slot's thread.
-    allocs: AtomicU64,
-    frees: AtomicU64,
+    pub(super) allocs: AtomicU64,
+    pub(super) frees: AtomicU64,
 }
 
-/// No thread's, without credit for ever: for what has no thread that could keep a slot.
-#[cfg(not(loom))]
-pub(super) static NOBODYS: Slot = Slot::new(true);
-
 impl Slot {
-    pub(super) const fn new(revoked: bool) -> Self {
-        Self {
-            busy: AtomicBool::new(false),
-            revoked: AtomicBool::new(revoked),
-            credit: AtomicUsize::new(0),
-            allocs: AtomicU64::new(0),
-            frees: AtomicU64::new(0),
-        }
-    }
-
     /// Runs `change` on the credit, unless it is being taken back. Only for the slot's thread.
     #[inline(always)]
     fn locked<R>(&self, change: impl FnOnce(usize) -> (usize, R)) -> Option<R> {
@@ -155,16 +143,4 @@ fn cap(sum: usize) -> (usize, usize) {
     } else {
         (sum, 0)
     }
-}
-
-#[cfg(not(loom))]
-#[inline(always)]
-fn light_fence() {
-    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
-}
-
-#[cfg(not(loom))]
-fn pause() {
-    // Its thread is between two instructions; or it was stopped there, and has to be let on.
-    std::thread::yield_now();
 }

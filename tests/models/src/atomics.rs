@@ -5,7 +5,7 @@
     reason = "the interface is the remote list's, which hands out memory"
 )]
 
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Lets the thread go on that is waited for, and looks again.
 pub(crate) fn wait(word: &AtomicU64, _spins: &mut u32) -> u64 {
@@ -36,4 +36,14 @@ impl<T: Copy> Link<T> {
         // SAFETY: the caller's contract, which loom checks.
         self.0.with_mut(|place| unsafe { *place = value });
     }
+}
+
+/// In the allocator a fence of the compiler, for which the other side makes up; the models have the fence itself.
+pub(crate) fn light_fence() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// Lets the thread go on that is waited for.
+pub(crate) fn pause() {
+    loom::thread::yield_now();
 }

@@ -13,10 +13,14 @@ mod remote;
 #[path = "../../../src/threads/rounds.rs"]
 #[expect(dead_code, reason = "what needs no model is not used")]
 mod rounds;
+#[path = "../../../src/budgets/slot.rs"]
+#[expect(dead_code, reason = "what needs no model is not used")]
+mod slot;
 #[path = "../../../src/allocators/streams/word.rs"]
 mod streams_word;
 
 mod barrier;
+mod credit;
 mod remote_list;
 mod stream_word;
 mod word;
