@@ -270,8 +270,7 @@ impl Ledger {
         {
             return false;
         }
-        let mut charged = 0;
-        for node in account.of_frames() {
+        for (charged, node) in account.of_frames().enumerate() {
             match node.charge(wanted, false) {
                 Ok(before) => self.raise_peak(node, before + wanted),
                 Err(_) => {
@@ -281,7 +280,6 @@ impl Ledger {
                     return false;
                 }
             }
-            charged += 1;
         }
         let too_much = slot.give(GRANT);
         if too_much != 0 {
