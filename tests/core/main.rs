@@ -34,6 +34,7 @@ mod streaming;
 mod tags;
 mod thread_budgets;
 mod threads;
+mod tour;
 mod transfer;
 
 /// Under AddressSanitizer, a size that it does not support is refused as it is without it, instead of ending the process.

@@ -6,6 +6,7 @@ mod deferred;
 mod reports;
 mod sinks;
 mod totals;
+mod tour;
 #[cfg(feature = "tracing")]
 mod tracing_events;
 mod transfers;
