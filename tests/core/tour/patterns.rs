@@ -60,7 +60,8 @@ fn pattern_3_assets_stream_in_on_another_thread() -> Result<(), Box<dyn Error>> 
             to.write_all(&part)?;
             progress(loaded * part.len());
         }
-        Ok(())
+        // A writer that only drops has given the load up, should it drop before `finish_load` is called.
+        Ok(to.finish()?)
     }
     let alloc = SmartAlloc::with_defaults();
     let streaming = alloc.streaming();
@@ -72,7 +73,7 @@ fn pattern_3_assets_stream_in_on_another_thread() -> Result<(), Box<dyn Error>> 
                 streaming.report_progress(texture_id, progress);
             })
         });
-        // Ready once all of it is there, whichever comes first.
+        // Before the load has ended or after: the stream is ready once all of it is there.
         streaming.finish_load(texture_id);
         loading.join().unwrap()
     })?;
