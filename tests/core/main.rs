@@ -14,6 +14,7 @@ mod build_hints;
 mod checkpoints;
 mod common;
 mod diagnostics;
+mod everything;
 mod frame_map;
 mod frame_string;
 mod frame_vec;

@@ -5,6 +5,7 @@ const METERED: bool = true;
 mod allocators;
 mod boundaries;
 mod common;
+mod everything;
 mod frame_map;
 mod frame_string;
 mod frame_vec;

@@ -139,7 +139,9 @@ fn streaming_loads_a_part_at_a_time_and_evicts_what_was_not_used_for_longest() {
     let evicted = Arc::new(AtomicUsize::new(0));
     streaming.set_eviction_callback({
         let evicted = evicted.clone();
-        move |_| drop(evicted.fetch_add(1, Relaxed))
+        move |_| {
+            evicted.fetch_add(1, Relaxed);
+        }
     });
     for _ in 0..3 {
         let next = streaming.reserve(SIZE, StreamPriority::Normal).unwrap();
