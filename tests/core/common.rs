@@ -139,4 +139,4 @@ pub fn address<T: ?Sized>(value: &T) -> usize {
     std::ptr::from_ref(value).cast::<u8>() as usize
 }
 
-pub use DiagnosticCode::{FA001, FA002, FA003, FA004, FA006, FA007};
+pub use DiagnosticCode::{FA001, FA002, FA003, FA004, FA006};

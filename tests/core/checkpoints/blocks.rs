@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::mem;
 
+use framealloc::DiagnosticCode::FA007;
 use framealloc::{CheckpointGuard, RollbackErrorKind};
 
 use super::{head, refused};

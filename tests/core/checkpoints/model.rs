@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::slice::Iter;
 use std::thread;
 
+use framealloc::DiagnosticCode::FA007;
 use framealloc::diagnostics::DiagnosticCode;
 use framealloc::{
     AllocConfig, FrameBox, FrameCheckpoint, FrameSlice, RollbackErrorKind, SmartAlloc,

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use framealloc::DiagnosticCode::FA007;
 use framealloc::{AllocConfig, FrameBox, FrameCheckpoint, RollbackErrorKind, SmartAlloc};
 
 use super::refused;

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::mpsc;
 use std::thread;
 
+use framealloc::DiagnosticCode::FA007;
 use framealloc::{FrameBox, FrameCheckpoint, RollbackErrorKind};
 
 use super::refused;

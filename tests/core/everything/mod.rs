@@ -329,7 +329,7 @@ impl<'a> Runner<'a> {
                 };
                 let made = self.may_refuse(alloc.try_frame_retained_with(policy, new()));
                 // Half of them are let go at once.
-                self.hold(made.filter(|_| n / 5 % 2 == 0).map(Retained));
+                self.hold(made.filter(|_| (n / 5).is_multiple_of(2)).map(Retained));
             }
             Place::Group => {
                 if let Some(group) = pick(&self.shared.groups, n)
@@ -445,20 +445,22 @@ impl<'a> Runner<'a> {
             Scope::Speculative => {
                 let result = alloc.speculative(|| {
                     self.run(ops);
-                    if n % 3 == 0 { Ok(()) } else { Err(()) }
+                    if n.is_multiple_of(3) { Ok(()) } else { Err(()) }
                 });
-                assert_eq!(result.is_ok(), n % 3 == 0);
+                assert_eq!(result.is_ok(), n.is_multiple_of(3));
             }
             Scope::Checkpoint => {
                 let guard = alloc.checkpoint_guard();
                 self.run(ops);
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     guard.commit();
                 }
             }
             Scope::Rewound => alloc.scope(|_| self.run(ops)),
             Scope::Named => match pick(&shared.named, n) {
-                Some(named) => named.hold(alloc.handles(), n % 2 == 0, &mut || self.run(ops)),
+                Some(named) => {
+                    named.hold(alloc.handles(), n.is_multiple_of(2), &mut || self.run(ops))
+                }
                 None => self.run(ops),
             },
             Scope::Pinned => match pick(&shared.named, n) {
@@ -468,7 +470,7 @@ impl<'a> Runner<'a> {
             Scope::Stream => {
                 let id = pick(&shared.streams, n);
                 if let Some(id) = id
-                    && n % 4 == 0
+                    && n.is_multiple_of(4)
                     && let Some(mut bytes) = alloc.streaming().access_mut(id)
                 {
                     self.run(ops);
@@ -546,7 +548,7 @@ fn everything(budgets: bool, sequences: [Vec<Op>; 2]) {
                     // Half of the threads end in the middle of a frame.
                     if ops.len() % 2 == 0 {
                         drop(runner);
-                        drop(alloc.try_end_frame());
+                        let _ = alloc.try_end_frame();
                     }
                 });
                 assert!(

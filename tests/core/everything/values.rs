@@ -204,8 +204,8 @@ impl<T: Pattern> Held for Vector<'_, T> {
                 assert_eq!(drained, model.split_off(half));
             }
             _ => {
-                vec.retain(|value| value.id() % 3 != 0);
-                model.retain(|id| id % 3 != 0);
+                vec.retain(|value| !value.id().is_multiple_of(3));
+                model.retain(|id| !id.is_multiple_of(3));
             }
         }
         self.check();
@@ -239,8 +239,8 @@ impl<T: Pattern> Held for Map<'_, T> {
             }
             2 => assert_eq!(map.remove(&key).map(|v| v.id()), model.remove(&key)),
             _ => {
-                map.retain(|_, value| value.id() % 2 == 0);
-                model.retain(|_, id| *id % 2 == 0);
+                map.retain(|_, value| value.id().is_multiple_of(2));
+                model.retain(|_, id| id.is_multiple_of(2));
             }
         }
         self.check();
