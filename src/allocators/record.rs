@@ -208,7 +208,7 @@ impl Record {
     }
 
     /// Calls `visit` with each tag that this record has counters for.
-    pub(super) fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
+    pub(crate) fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
         for (index, block) in self.blocks.iter().enumerate() {
             let block = block.load(Acquire);
             if block.is_null() {

@@ -1,7 +1,7 @@
 //! What each tag has used.
 
 use super::registry::TagId;
-use crate::allocators::record::Traffic;
+use crate::allocators::record::{TagCounters, Traffic};
 use crate::allocators::thread;
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -67,7 +67,7 @@ pub struct TagUsage {
 }
 
 impl TagUsage {
-    fn none(tag: TagId) -> Self {
+    pub(crate) fn none(tag: TagId) -> Self {
         Self {
             tag,
             frame_bytes: 0,
@@ -77,6 +77,22 @@ impl TagUsage {
         }
     }
 
+    /// One thread's part of it.
+    pub(crate) fn read(tag: TagId, counters: &TagCounters) -> Self {
+        Self {
+            tag,
+            frame_bytes: counters.frame_bytes.load(Relaxed),
+            heap: TrafficTotals::of(&counters.heap),
+            pool: TrafficTotals::of(&counters.pool),
+            audit: TrafficTotals::of(&counters.audit),
+        }
+    }
+
+    /// Adds another thread's part.
+    pub(crate) fn add(&mut self, part: &Self) {
+        self.combine(part, u64::wrapping_add);
+    }
+
     fn combine(&mut self, other: &Self, f: impl Fn(u64, u64) -> u64 + Copy) {
         self.frame_bytes = f(self.frame_bytes, other.frame_bytes);
         self.heap = self.heap.combine(other.heap, f);
@@ -84,7 +100,7 @@ impl TagUsage {
         self.audit = self.audit.combine(other.audit, f);
     }
 
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         *self == Self::none(self.tag)
     }
 }
@@ -118,14 +134,8 @@ impl TagTotals {
         thread::for_each_counter(|tag, counters| {
             // A tag made since is looked at next time.
             if let Some(row) = rows.get_mut(tag as usize) {
-                let part = TagUsage {
-                    tag: row.tag,
-                    frame_bytes: counters.frame_bytes.load(Relaxed),
-                    heap: TrafficTotals::of(&counters.heap),
-                    pool: TrafficTotals::of(&counters.pool),
-                    audit: TrafficTotals::of(&counters.audit),
-                };
-                row.combine(&part, u64::wrapping_add);
+                let part = TagUsage::read(row.tag, counters);
+                row.add(&part);
             }
         });
         Self { rows }
