@@ -202,7 +202,7 @@ fn verdict(points: &[Point], series: &[&Snapshot]) -> GrowthVerdict {
     let (first, last) = (points[0].bytes, points[points.len() - 1].bytes);
     let growth = difference(first, last);
     let tolerance = (first / 100).max(1024) as i64;
-    if growth.abs() <= tolerance {
+    if growth.unsigned_abs() <= tolerance as u64 {
         return GrowthVerdict::Steady;
     }
     if growth < 0 {

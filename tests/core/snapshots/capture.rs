@@ -37,6 +37,8 @@ fn named<R: Send>(name: &str, f: impl FnOnce() -> R + Send) -> R {
 #[test]
 fn memory_is_shown_by_tag_kind_and_thread() {
     let alloc = SmartAlloc::new(AllocConfig::minimal().with_pool_tags(true));
+    // Has an arena from here on, and does not adopt the worker's later.
+    assert_eq!(alloc.frame_number(), 0);
     let kept = named("snapshot-worker", || {
         alloc.begin_frame();
         let kept = alloc.with_tag("snapshot_kinds", |alloc| {
@@ -137,8 +139,6 @@ fn a_tag_that_several_threads_use_has_one_row() {
     let heap = row(&snapshot, "snapshot_several", "heap");
     assert_eq!((heap.bytes, heap.alloc_count), (200, 2));
     drop(boxes);
-    // The second thread may have adopted the state of the first: then they are one.
-    assert!(["*", "?"].contains(&&*heap.thread), "{}", heap.thread);
 }
 
 #[test]
