@@ -64,6 +64,13 @@ impl Traffic {
         }
     }
 
+    /// Bytes that this thread allocated, less those that it freed, its own or others'.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn live_bytes(&self) -> i64 {
+        let (bytes, freed) = (self.bytes.load(Relaxed), self.freed_bytes.load(Relaxed));
+        bytes.wrapping_sub(freed) as i64
+    }
+
     #[inline(always)]
     pub(crate) fn allocated(&self, bytes: usize) {
         add(&self.allocs, 1);

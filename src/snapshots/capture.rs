@@ -2,6 +2,7 @@
 //!
 //! It runs on the frame's thread, so it looks at each counter once, and copies no text that lives as long as the program.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
@@ -41,19 +42,21 @@ struct Seen {
 
 /// The threads that use something: none, one, or several.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Users {
-    None,
-    One(u64),
-    Several,
-}
+struct Users(u64);
 
 impl Users {
-    fn add(&mut self, thread: u64) {
-        *self = match *self {
-            Self::None => Self::One(thread),
-            Self::One(first) if first == thread => return,
-            _ => Self::Several,
-        };
+    const NONE: Self = Self(u64::MAX);
+    const SEVERAL: Self = Self(u64::MAX - 1);
+
+    #[inline]
+    fn add(&mut self, thread: u64, is_user: bool) {
+        if is_user && self.0 != thread {
+            *self = if *self == Self::NONE {
+                Self(thread)
+            } else {
+                Self::SEVERAL
+            };
+        }
     }
 }
 
@@ -197,9 +200,19 @@ fn sums() -> (Vec<Sum>, Vec<ThreadUse>) {
     let mut sums: Vec<Sum> = TagId::all()
         .map(|tag| Sum {
             usage: TagUsage::none(tag),
-            users: [Users::None; 4],
+            users: [Users::NONE; 4],
         })
         .collect();
+    // A global allocator that is audited has charged the root before there was any other tag.
+    let mut audits = false;
+    thread::for_each_thread(|record| {
+        audits |= record
+            .counters(TagId::ROOT.index())
+            .audit
+            .allocs
+            .load(Relaxed)
+            != 0;
+    });
     let mut threads = Vec::new();
     thread::for_each_thread(|record| {
         let mut used = ThreadUse::of_pools(record);
@@ -208,23 +221,14 @@ fn sums() -> (Vec<Sum>, Vec<ThreadUse>) {
             let Some(sum) = sums.get_mut(tag as usize) else {
                 return;
             };
-            let part = TagUsage::read(sum.usage.tag, counters);
-            if part.is_none() {
-                return;
-            }
-            used.heap_bytes += part.heap.live_bytes();
-            let uses = [
-                part.frame_bytes != 0,
-                part.pool.allocs != 0,
-                part.heap.allocs != 0,
-                part.audit.allocs != 0,
-            ];
-            for (users, is_used) in sum.users.iter_mut().zip(uses) {
-                if is_used {
-                    users.add(used.number);
-                }
-            }
-            sum.usage.add(&part);
+            sum.usage.add(counters, audits);
+            let has = |counter: &AtomicU64| counter.load(Relaxed) != 0;
+            let [frame, pool, heap, audit] = &mut sum.users;
+            frame.add(used.number, has(&counters.frame_bytes));
+            pool.add(used.number, has(&counters.pool.allocs));
+            heap.add(used.number, has(&counters.heap.allocs));
+            audit.add(used.number, audits && has(&counters.audit.allocs));
+            used.heap_bytes += counters.heap.live_bytes();
         });
         threads.push(used);
     });
@@ -325,9 +329,9 @@ impl Rows<'_> {
         TagSnapshot {
             path: tag.path().into(),
             thread: match users {
-                Users::Several => "*".into(),
-                Users::None => "?".into(),
-                Users::One(number) => self.name_of(number).map_or("?".into(), Cow::Owned),
+                Users::SEVERAL => "*".into(),
+                Users::NONE => "?".into(),
+                Users(number) => self.name_of(number).map_or("?".into(), Cow::Owned),
             },
             alloc_kind: kind.into(),
             diagnostics: self.codes.get(&tag).cloned().unwrap_or_default(),
