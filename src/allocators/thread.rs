@@ -471,9 +471,8 @@ impl ThreadUse {
     }
 }
 
-/// Calls `visit` with every record there is, this thread's counters settled.
+/// Brings the calling thread's counters up to date.
 #[cfg(feature = "snapshots")]
-pub(crate) fn for_each_thread(visit: impl FnMut(&'static Record)) {
+pub(crate) fn settle() {
     local(Local::settle);
-    for_each_record(visit);
 }

@@ -14,6 +14,7 @@ use super::model::{
 };
 use super::promotions::Promotions;
 use crate::allocators::domain::Owned;
+use crate::allocators::record::for_each_record;
 use crate::allocators::thread::{self, ThreadUse};
 use crate::diagnostics;
 use crate::smart_alloc::SmartAlloc;
@@ -74,8 +75,9 @@ impl SmartAlloc {
     /// promotions are this allocator's. What counts something over time counts from the snapshot before this one. Counters of
     /// other threads may lag by what they bumped since they last changed tags or chunks.
     ///
-    /// It costs time in proportion to threads and tags (some hundred microseconds for 64 threads with 1,000 tags), so take
-    /// one when somebody asks, as [`maybe_emit_with`](crate::SnapshotEmitter::maybe_emit_with) does.
+    /// It costs time in proportion to threads times tags (1 to 2 ms for 64 threads that all use 1,000 tags), so take one when
+    /// somebody asks. [`SnapshotEmitter::maybe_emit_from`](crate::SnapshotEmitter::maybe_emit_from) does, and leaves nearly all
+    /// of it to the writing thread.
     ///
     /// ```
     /// use framealloc::SmartAlloc;
@@ -90,60 +92,30 @@ impl SmartAlloc {
     /// assert_eq!((&*row.alloc_kind, row.bytes), ("frame", 1024));
     /// ```
     pub fn snapshot(&self) -> Snapshot {
-        let frame = self.frame_number();
-        let mut snapshot = Snapshot::new(frame);
-        let (sums, threads) = sums();
-        let arenas = self.domain().arena_owners();
-        self.fill_threads(&mut snapshot, &arenas, &threads);
-        let codes = fill_diagnostics(&mut snapshot);
-        self.fill_budgets(&mut snapshot);
-        let transfers = self.transfer_stats();
-        let deferred = self.deferred_stats();
-
-        let last = &self.parts().last_capture;
-        let mut seen = last.seen.lock();
-        let promotions = last.promotions.take();
-        snapshot.interval_frames = frame.saturating_sub(seen.frame);
-        snapshot.promotions = promotions.stats;
-        snapshot.transfers.pending = transfers.pending();
-        snapshot.transfers.completed_this_frame = transfers
-            .transfers_completed
-            .saturating_sub(seen.transfers_completed);
-        snapshot.deferred.queue_depth = deferred.current_depth;
-        snapshot.deferred.processed_this_frame = deferred
-            .total_processed
-            .saturating_sub(seen.deferred_processed);
-        snapshot.summary = summary(&snapshot, &sums, &threads);
-        let peak = snapshot.summary.total_bytes.max(seen.peak_bytes);
-        snapshot.summary.peak_bytes = match self.budgets() {
-            Some(budgets) => peak.max(budgets.peak_usage() as u64),
-            None => peak,
-        };
-        let rows = Rows {
-            frames: snapshot.interval_frames,
-            seen: &seen.tags,
-            arenas: &arenas,
-            codes: &codes,
-            promotions: &promotions,
-        };
-        rows.write(&sums, &mut snapshot.tags);
-        *seen = Seen {
-            frame,
-            tags: sums.into_iter().map(|sum| sum.usage).collect(),
-            transfers_completed: transfers.transfers_completed,
-            deferred_processed: deferred.total_processed,
-            peak_bytes: peak,
-        };
-        snapshot
+        self.start_snapshot().finish()
     }
 
-    fn fill_threads(&self, snapshot: &mut Snapshot, arenas: &[Owned], threads: &[ThreadUse]) {
+    /// What belongs to the frame that has ended, and is quickly told. The rest may follow on any thread.
+    pub(super) fn start_snapshot(&self) -> Started {
+        thread::settle();
+        let mut snapshot = Snapshot::new(self.frame_number());
+        let arenas = self.domain().arena_owners();
+        self.fill_threads(&mut snapshot, &arenas);
+        let codes = fill_diagnostics(&mut snapshot);
+        self.fill_budgets(&mut snapshot);
+        Started {
+            alloc: self.clone(),
+            snapshot,
+            arenas,
+            codes,
+            promotions: self.parts().last_capture.promotions.take(),
+        }
+    }
+
+    fn fill_threads(&self, snapshot: &mut Snapshot, arenas: &[Owned]) {
         let budgets = self.thread_budgets().all_stats();
         for arena in arenas {
             let stats = &arena.stats;
-            let used = threads
-                .iter()
-                .find(|used| Some(used.number) == arena.record);
             let budget = budgets.get(&arena.thread);
             let limited = |used: u64, limit: usize| {
                 (limit != usize::MAX).then(|| BudgetInfo::new(used, limit as u64))
@@ -152,8 +124,6 @@ impl SmartAlloc {
                 id: format!("{:?}", arena.thread),
                 name: stats.thread.clone(),
                 frame_bytes: stats.frame_bytes as u64,
-                pool_bytes: used.map_or(0, |used| positive(used.pool_bytes)),
-                heap_bytes: used.map_or(0, |used| positive(used.heap_bytes)),
                 peak_bytes: stats.peak_frame_bytes as u64,
                 // The last frame's: that of the open one begins anew with each.
                 budget: budget.and_then(|of| limited(stats.frame_bytes as u64, of.frame_budget)),
@@ -161,6 +131,7 @@ impl SmartAlloc {
                 alive: stats.alive,
                 reserved_bytes: stats.capacity as u64,
                 retired_chunks: stats.retired_chunks as u64,
+                ..Default::default()
             });
         }
     }
@@ -195,6 +166,73 @@ impl SmartAlloc {
     }
 }
 
+/// A snapshot that lacks the counters of tags.
+pub(super) struct Started {
+    alloc: SmartAlloc,
+    snapshot: Snapshot,
+    /// In the order of the snapshot's threads.
+    arenas: Vec<Owned>,
+    codes: HashMap<TagId, Vec<Cow<'static, str>>>,
+    promotions: Promotions,
+}
+
+impl Started {
+    /// Adds them up, over all threads: what takes time.
+    pub(super) fn finish(self) -> Snapshot {
+        let Self {
+            alloc,
+            mut snapshot,
+            arenas,
+            codes,
+            promotions,
+        } = self;
+        let (sums, threads) = sums();
+        for (thread, arena) in snapshot.threads.iter_mut().zip(&arenas) {
+            let mut used = threads.iter();
+            if let Some(used) = used.find(|used| Some(used.number) == arena.record) {
+                thread.pool_bytes = positive(used.pool_bytes);
+                thread.heap_bytes = positive(used.heap_bytes);
+            }
+        }
+        let transfers = alloc.transfer_stats();
+        let deferred = alloc.deferred_stats();
+        let mut seen = alloc.parts().last_capture.seen.lock();
+        snapshot.interval_frames = snapshot.frame.saturating_sub(seen.frame);
+        snapshot.promotions = promotions.stats;
+        snapshot.transfers.pending = transfers.pending();
+        snapshot.transfers.completed_this_frame = transfers
+            .transfers_completed
+            .saturating_sub(seen.transfers_completed);
+        snapshot.deferred.queue_depth = deferred.current_depth;
+        snapshot.deferred.processed_this_frame = deferred
+            .total_processed
+            .saturating_sub(seen.deferred_processed);
+        snapshot.summary = summary(&snapshot, &sums, &threads);
+        let peak = snapshot.summary.total_bytes.max(seen.peak_bytes);
+        snapshot.summary.peak_bytes = match alloc.budgets() {
+            Some(budgets) => peak.max(budgets.peak_usage() as u64),
+            None => peak,
+        };
+        let rows = Rows {
+            frames: snapshot.interval_frames,
+            seen: &seen.tags,
+            arenas: &arenas,
+            codes: &codes,
+            promotions: &promotions,
+        };
+        rows.write(&sums, &mut snapshot.tags);
+        *seen = Seen {
+            frame: snapshot.frame,
+            tags: sums.into_iter().map(|sum| sum.usage).collect(),
+            transfers_completed: transfers.transfers_completed,
+            deferred_processed: deferred.total_processed,
+            peak_bytes: peak,
+        };
+        drop(seen);
+        snapshot
+    }
+}
+
 /// The counters of every tag that was ever made, by index, and what each thread holds.
 fn sums() -> (Vec<Sum>, Vec<ThreadUse>) {
     let mut sums: Vec<Sum> = TagId::all()
@@ -205,7 +243,7 @@ fn sums() -> (Vec<Sum>, Vec<ThreadUse>) {
         .collect();
     // A global allocator that is audited has charged the root before there was any other tag.
     let mut audits = false;
-    thread::for_each_thread(|record| {
+    for_each_record(|record| {
         audits |= record
             .counters(TagId::ROOT.index())
             .audit
@@ -214,7 +252,7 @@ fn sums() -> (Vec<Sum>, Vec<ThreadUse>) {
             != 0;
     });
     let mut threads = Vec::new();
-    thread::for_each_thread(|record| {
+    for_each_record(|record| {
         let mut used = ThreadUse::of_pools(record);
         record.visit(&mut |tag, counters| {
             // A tag made since is looked at next time.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::config::SnapshotConfig;
 use super::files;
 use super::model::Snapshot;
-use super::writer::{Outcome, Writer};
+use super::writer::{Outcome, Source, Writer};
 use crate::diagnostics::{self, DiagnosticCode};
+use crate::smart_alloc::SmartAlloc;
 use crate::sync::Mutex;
 
 /// The request file is looked for this often at most: a look is a system call.
@@ -18,8 +19,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Writes snapshots to files, for tools that look on: when a tool asks for one, or all the time.
 ///
-/// A tool asks by making an empty file `snapshot.request` in the directory. The next [`maybe_emit`](Self::maybe_emit) that the
-/// interval allows has `snapshot_{frame:016}.json` written, and the request is removed once that file is there. The request is
+/// A tool asks by making an empty file `snapshot.request` in the directory. The next [`maybe_emit`](Self::maybe_emit), or
+/// [`maybe_emit_from`](Self::maybe_emit_from), that the interval allows has `snapshot_{frame:016}.json` written, and the request is removed once that file is there. The request is
 /// looked for every 50 ms at most.
 ///
 /// A thread of its own does the writing, from a queue; it starts with the first snapshot, and dropping the emitter waits until
@@ -36,7 +37,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 ///     alloc.begin_frame();
 ///     // … the frame …
 ///     alloc.end_frame();
-///     emitter.maybe_emit_with(|| alloc.snapshot());
+///     emitter.maybe_emit_from(&alloc);
 /// }
 /// ```
 pub struct SnapshotEmitter {
@@ -101,13 +102,28 @@ impl SnapshotEmitter {
         self.maybe_emit_at(Instant::now(), || snapshot.clone())
     }
 
-    /// [`maybe_emit`](Self::maybe_emit) of a snapshot that is made only if it is due: cheap enough for every frame.
+    /// [`maybe_emit`](Self::maybe_emit) of a snapshot of `alloc`, cheap enough for every frame: what takes time is done on the
+    /// writing thread, and nothing while no snapshot is due.
+    ///
+    /// Threads, budgets and promotions are those of this moment. The counters of tags are read a little later; what threads
+    /// allocate meanwhile is among them.
+    pub fn maybe_emit_from(&self, alloc: &SmartAlloc) -> bool {
+        self.if_due(Instant::now(), || {
+            Source::Started(Box::new(alloc.start_snapshot()))
+        })
+    }
+
+    /// [`maybe_emit`](Self::maybe_emit) of a snapshot that is made only if it is due.
     pub fn maybe_emit_with(&self, snapshot: impl FnOnce() -> Snapshot) -> bool {
         self.maybe_emit_at(Instant::now(), snapshot)
     }
 
     /// [`maybe_emit_with`](Self::maybe_emit_with) by the caller's clock.
     pub fn maybe_emit_at(&self, now: Instant, snapshot: impl FnOnce() -> Snapshot) -> bool {
+        self.if_due(now, || Source::Whole(Box::new(snapshot())))
+    }
+
+    fn if_due(&self, now: Instant, source: impl FnOnce() -> Source) -> bool {
         if !self.is_enabled() {
             return false;
         }
@@ -115,7 +131,7 @@ impl SnapshotEmitter {
         let answers = *asked.as_ref().unwrap_or(&false);
         let emitted = (answers || self.config.auto_emit)
             && self.take_turn(now)
-            && self.push(snapshot(), answers);
+            && self.push(source(), answers);
         self.report(asked.err().map(|error| error.to_string()));
         emitted
     }
@@ -128,7 +144,9 @@ impl SnapshotEmitter {
 
     /// [`emit`](Self::emit) by the caller's clock, of a snapshot that is made only if the interval is over.
     pub fn emit_at(&self, now: Instant, snapshot: impl FnOnce() -> Snapshot) -> bool {
-        let emitted = self.is_enabled() && self.take_turn(now) && self.push(snapshot(), false);
+        let emitted = self.is_enabled()
+            && self.take_turn(now)
+            && self.push(Source::Whole(Box::new(snapshot())), false);
         self.report(None);
         emitted
     }
@@ -185,7 +203,7 @@ impl SnapshotEmitter {
         is_over
     }
 
-    fn push(&self, snapshot: Snapshot, answers: bool) -> bool {
+    fn push(&self, source: Source, answers: bool) -> bool {
         let mut writer = self.writer.lock();
         if writer.is_none() {
             match Writer::start(&self.config, &self.outcome) {
@@ -197,7 +215,7 @@ impl SnapshotEmitter {
         }
         let pushed = writer
             .as_ref()
-            .is_some_and(|writer| writer.push(snapshot, answers));
+            .is_some_and(|writer| writer.push(source, answers));
         if pushed {
             self.emitted.fetch_add(1, Relaxed);
         }

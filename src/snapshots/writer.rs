@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use super::capture::Started;
 use super::config::SnapshotConfig;
 use super::files;
 use super::model::Snapshot;
@@ -17,9 +18,15 @@ use crate::sync::Mutex;
 /// Snapshots that may wait. The interval is long, so that more than one waits only where the disk hangs.
 const QUEUE: usize = 4;
 
+/// A snapshot, or how to come by it.
+pub(super) enum Source {
+    Whole(Box<Snapshot>),
+    Started(Box<Started>),
+}
+
 enum Job {
     Write {
-        snapshot: Snapshot,
+        source: Source,
         answers: bool,
     },
     /// Tells when all before it is done.
@@ -77,14 +84,14 @@ impl Writer {
     }
 
     /// Hands a snapshot over, if there is room for it. Never waits.
-    pub(super) fn push(&self, snapshot: Snapshot, answers: bool) -> bool {
+    pub(super) fn push(&self, source: Source, answers: bool) -> bool {
         let Some(queue) = &self.queue else {
             return false;
         };
         if answers {
             self.outcome.answering.store(true, Relaxed);
         }
-        let refused = match queue.try_send(Job::Write { snapshot, answers }) {
+        let refused = match queue.try_send(Job::Write { source, answers }) {
             Ok(()) => return true,
             Err(TrySendError::Full(_)) => "the disk is too slow: the snapshot was left out",
             Err(TrySendError::Disconnected(_)) => "the thread that writes snapshots has ended",
@@ -131,7 +138,11 @@ impl Writing {
     fn run(mut self, jobs: &Receiver<Job>) {
         for job in jobs {
             match job {
-                Job::Write { snapshot, answers } => {
+                Job::Write { source, answers } => {
+                    let snapshot = match source {
+                        Source::Whole(snapshot) => *snapshot,
+                        Source::Started(started) => started.finish(),
+                    };
                     if let Err(error) = self.write(&snapshot, answers) {
                         self.outcome.fail(error.to_string());
                     }

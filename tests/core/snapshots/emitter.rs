@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use framealloc::{Snapshot, SnapshotConfig, SnapshotEmitter};
 use tempfile::TempDir;
 
+use crate::common::small;
+
 pub const INTERVAL: Duration = Duration::from_millis(500);
 /// How often the request file is looked for.
 pub const LOOK: Duration = Duration::from_millis(50);
@@ -209,6 +211,28 @@ fn an_emitter_may_be_used_while_it_makes_a_snapshot() {
     }));
     emitter.flush();
     assert_eq!(names(directory.path()), [snapshot_name(2)]);
+}
+
+#[test]
+fn a_snapshot_may_be_finished_on_the_writing_thread() {
+    let (directory, config) = place();
+    let alloc = small();
+    alloc.begin_frame();
+    alloc.with_tag("snapshot_later", |alloc| drop(alloc.frame_box([0_u8; 320])));
+    alloc.end_frame();
+    let emitter = SnapshotEmitter::new(config.clone());
+    assert!(!emitter.maybe_emit_from(&alloc), "nobody asked");
+    let emitter = SnapshotEmitter::new(config);
+    ask(directory.path());
+    assert!(emitter.maybe_emit_from(&alloc));
+    drop(alloc);
+    emitter.flush();
+    let json = fs::read_to_string(directory.path().join(snapshot_name(1))).unwrap();
+    let snapshot = Snapshot::from_json(&json).unwrap();
+    let mut rows = snapshot.tags.iter();
+    let row = rows.find(|row| row.path == "snapshot_later").unwrap();
+    assert_eq!((row.bytes, snapshot.summary.frame_bytes), (320, 320));
+    assert_eq!(super::json::complaints(&json), [""; 0]);
 }
 
 #[test]
