@@ -25,6 +25,8 @@ mod retention;
 mod scratch;
 mod shared_frames;
 mod smart_alloc;
+#[cfg(feature = "snapshots")]
+mod snapshots;
 mod stats;
 mod streaming;
 mod sync;
@@ -67,6 +69,12 @@ pub use scratch::{
 };
 pub use shared_frames::SharedFrames;
 pub use smart_alloc::SmartAlloc;
+#[cfg(feature = "snapshots")]
+pub use snapshots::{
+    BudgetInfo, GrowthVerdict, RuntimeDiagnostic, SNAPSHOT_VERSION, Snapshot, SnapshotConfig,
+    SnapshotDeferredStats, SnapshotDiff, SnapshotEmitter, SnapshotPromotionStats, SnapshotSummary,
+    SnapshotTransferStats, TagBudgetSnapshot, TagGrowth, TagSnapshot, ThreadSnapshot,
+};
 pub use stats::{AllocStats, ArenaStats, Bytes};
 pub use streaming::{
     EvictedStream, StreamBytes, StreamError, StreamErrorKind, StreamGuard, StreamGuardMut,

@@ -7,6 +7,8 @@ use crate::budgets::BudgetManager;
 use crate::groups::GroupAllocator;
 use crate::handles::HandleAllocator;
 use crate::scratch::ScratchRegistry;
+#[cfg(feature = "snapshots")]
+use crate::snapshots::LastCapture;
 use crate::streaming::StreamingAllocator;
 
 /// One field a part: a `OnceLock`, filled by the accessor of the part's own file.
@@ -20,6 +22,9 @@ pub(crate) struct Parts {
     pub(crate) streaming: OnceLock<StreamingAllocator>,
     /// The scratch pools.
     pub(crate) scratch: OnceLock<ScratchRegistry>,
+    /// What the last snapshot saw.
+    #[cfg(feature = "snapshots")]
+    pub(crate) last_capture: LastCapture,
 }
 
 impl Parts {

@@ -139,6 +139,7 @@ codes! {
     Internal, internal {
         FA901 "internal-error" Error RunTime "internal allocator error";
         FA902 "unknown-setting" Warning RunTime "setting not understood";
+        FA903 "snapshot-not-written" Warning RunTime "snapshot could not be written";
     }
 }
 

@@ -5,9 +5,11 @@ use core::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::sync::{Arc, Weak};
+use std::thread::ThreadId;
 
 use super::arena::{Arena, ArenaLimits};
 use super::pool;
+use super::record::Record;
 use super::retained::{Mine, Retained, Stray};
 use super::thread::{Local, NO_TAG, NotedTags, local};
 use crate::budgets::Ledger;
@@ -52,8 +54,20 @@ pub(crate) struct Domain {
 struct ArenaSlot {
     arena: Box<Arena>,
     thread: String,
+    thread_id: ThreadId,
+    /// The number of the thread's record; `None` if it had none, or the record is another slot's now.
+    record: Option<u64>,
     /// The thread has ended and left nothing behind: another may adopt the arena.
     orphan: bool,
+}
+
+/// An arena's figures, and the thread that they are of.
+#[cfg(feature = "snapshots")]
+pub(crate) struct Owned {
+    pub(crate) stats: ArenaStats,
+    pub(crate) thread: ThreadId,
+    /// The number of the thread's record, if that has one.
+    pub(crate) record: Option<u64>,
 }
 
 // SAFETY: the arenas are each touched by one thread at a time (I2); the list of them is locked.
@@ -127,17 +141,26 @@ impl Domain {
             Some(name) => name.to_owned(),
             None => format!("{:?}", thread.id()),
         };
+        let record = local(Local::record).map(Record::number);
         let mut arenas = self.arenas.lock();
+        for slot in arenas.iter_mut().filter(|slot| slot.record == record) {
+            // Of a thread that has ended, and whose record this one has adopted.
+            slot.record = None;
+        }
         let slot = match arenas.iter().position(|slot| slot.orphan) {
             Some(index) => {
                 let slot = &mut arenas[index];
                 slot.orphan = false;
                 slot.thread = name;
+                slot.thread_id = thread.id();
+                slot.record = record;
                 slot
             }
             None => arenas.push_mut(ArenaSlot {
                 arena: Arena::new(self.limits, self),
                 thread: name,
+                thread_id: thread.id(),
+                record,
                 orphan: false,
             }),
         };
@@ -165,6 +188,20 @@ impl Domain {
         arenas
             .iter()
             .map(|slot| slot.arena.stats(slot.thread.clone(), !slot.orphan))
+            .collect()
+    }
+
+    /// [`arena_stats`](Self::arena_stats), and whose they are.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn arena_owners(&self) -> Vec<Owned> {
+        let arenas = self.arenas.lock();
+        arenas
+            .iter()
+            .map(|slot| Owned {
+                stats: slot.arena.stats(slot.thread.clone(), !slot.orphan),
+                thread: slot.thread_id,
+                record: slot.record,
+            })
             .collect()
     }
 

@@ -64,6 +64,13 @@ impl Traffic {
         }
     }
 
+    /// Bytes that this thread allocated, less those that it freed, its own or others'.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn live_bytes(&self) -> i64 {
+        let (bytes, freed) = (self.bytes.load(Relaxed), self.freed_bytes.load(Relaxed));
+        bytes.wrapping_sub(freed) as i64
+    }
+
     #[inline(always)]
     pub(crate) fn allocated(&self, bytes: usize) {
         add(&self.allocs, 1);
@@ -208,7 +215,7 @@ impl Record {
     }
 
     /// Calls `visit` with each tag that this record has counters for.
-    pub(super) fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
+    pub(crate) fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
         for (index, block) in self.blocks.iter().enumerate() {
             let block = block.load(Acquire);
             if block.is_null() {

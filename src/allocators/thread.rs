@@ -445,3 +445,34 @@ pub(crate) fn for_each_counter(mut visit: impl FnMut(u32, &TagCounters)) {
     local(Local::settle);
     for_each_record(|record| record.visit(&mut visit));
 }
+
+/// What one thread holds of pools and heap.
+#[cfg(feature = "snapshots")]
+pub(crate) struct ThreadUse {
+    /// The number of its record.
+    pub(crate) number: u64,
+    /// Bytes that it took from pools, less those that it gave back, its own or others'.
+    pub(crate) pool_bytes: i64,
+    pub(crate) pool_reserved: u64,
+    /// The same of the heap; filled by who looks at the counters.
+    pub(crate) heap_bytes: i64,
+}
+
+#[cfg(feature = "snapshots")]
+impl ThreadUse {
+    pub(crate) fn of_pools(record: &Record) -> Self {
+        let heaps = [&record.pool, &record.charged];
+        Self {
+            number: record.number(),
+            pool_bytes: heaps.iter().map(|heap| heap.live_bytes()).sum(),
+            pool_reserved: heaps.iter().map(|heap| heap.page_bytes()).sum(),
+            heap_bytes: 0,
+        }
+    }
+}
+
+/// Brings the calling thread's counters up to date.
+#[cfg(feature = "snapshots")]
+pub(crate) fn settle() {
+    local(Local::settle);
+}

@@ -136,6 +136,12 @@ impl BudgetManager {
         self.ledger.usage(self.ledger.global())
     }
 
+    /// The most bytes of it that were live at once.
+    pub fn peak_usage(&self) -> usize {
+        self.ledger.settle_guards();
+        self.ledger.global().peak()
+    }
+
     /// Where `size` bytes more would leave the whole.
     pub fn check_allocation(&self, size: usize) -> BudgetStatus {
         self.status_with(self.ledger.global(), size)

@@ -8,6 +8,9 @@ use core::sync::atomic::{
 use std::sync::Arc;
 use std::thread::ThreadId;
 
+#[cfg(feature = "snapshots")]
+use hashbrown::HashMap;
+
 use super::account;
 use super::ledger::{Admission, Ledger};
 use super::node::{Node, Scope};
@@ -348,6 +351,18 @@ impl ThreadBudgetManager<'_> {
         self.ledger().settle_guards();
         let threads = self.ledger().threads.lock();
         threads.known.get(&thread).map(|budget| budget.stats())
+    }
+
+    /// Where the budget of each thread stands that has one and has used the allocator since.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn all_stats(&self) -> HashMap<ThreadId, ThreadBudgetStats> {
+        if !self.ledger().has_threads.load(Acquire) {
+            return HashMap::new();
+        }
+        self.ledger().settle_guards();
+        let threads = self.ledger().threads.lock();
+        let known = threads.known.iter();
+        known.map(|(id, budget)| (*id, budget.stats())).collect()
     }
 
     /// What [`BudgetExceededPolicy::Custom`] asks: which thread asked, for how many bytes, and how many are left.

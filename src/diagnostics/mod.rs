@@ -39,6 +39,8 @@ pub use framealloc_codes::{
     Category, CodeInfo, DiagnosticCode, DiagnosticKind, DiagnosticLevel, Example, RaisedBy,
 };
 pub use report::{emit, emit_with_context};
+#[cfg(feature = "snapshots")]
+pub(crate) use sink::newest;
 pub use sink::{
     CollectingSink, capture, recent, reset_sink, set_sink, set_verbose, suppress_diagnostics,
 };

@@ -224,6 +224,14 @@ pub fn recent() -> Vec<Diagnostic> {
     RECENT.reports()
 }
 
+/// What `f` makes of the newest `max` reports that [`recent`] would give, oldest first. It runs under a lock.
+#[cfg(feature = "snapshots")]
+pub(crate) fn newest<R>(max: usize, f: impl FnMut(&Diagnostic) -> R) -> Vec<R> {
+    let kept = RECENT.0.lock();
+    let skipped = kept.len().saturating_sub(max);
+    kept.iter().skip(skipped).map(f).collect()
+}
+
 /// Remembers a report for [`recent`].
 pub(super) fn keep(report: &Diagnostic) {
     RECENT.emit(report);

@@ -27,6 +27,12 @@ impl<'a> Collector<'a> {
 
     pub(super) fn finish(mut self) -> PromotionResult {
         self.result.summary.sort();
+        #[cfg(feature = "snapshots")]
+        self.alloc
+            .parts()
+            .last_capture
+            .promotions
+            .count(&self.result.promoted);
         self.result
     }
 

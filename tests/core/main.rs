@@ -31,6 +31,7 @@ mod reentry;
 mod retention;
 mod scratch;
 mod shared;
+mod snapshots;
 mod streaming;
 mod tags;
 mod thread_budgets;

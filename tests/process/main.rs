@@ -5,6 +5,7 @@ mod children;
 mod deferred;
 mod reports;
 mod sinks;
+mod snapshots;
 mod totals;
 mod tour;
 #[cfg(feature = "tracing")]

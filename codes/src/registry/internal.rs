@@ -13,3 +13,11 @@ pub(crate) const FA902: Texts = Texts {
     remedy: "set `FRAMEALLOC_STRICT` to `warn`, `error` or `warning`, or unset it",
     example: None,
 };
+
+pub(crate) const FA903: Texts = Texts {
+    cause: "the directory of a `SnapshotEmitter` cannot be made or written to, its disk is full or far too slow, or \
+            something that is not a plain file has the name that a request or a snapshot should have",
+    remedy: "give `SnapshotConfig::with_directory` a directory that the program may write to, and make `snapshot.request` a \
+             plain, empty file; frames go on meanwhile, and a request that was not answered is tried again",
+    example: None,
+};

@@ -154,6 +154,14 @@ impl PoolHeap {
         )
     }
 
+    /// Bytes that this thread handed out and did not take back. Negative if it took back more, of what others handed out.
+    pub(crate) fn live_bytes(&self) -> i64 {
+        (0..CLASSES).fold(0, |live, class| {
+            let (allocs, frees) = self.traffic(class);
+            live + allocs.wrapping_sub(frees) as i64 * class_size(class) as i64
+        })
+    }
+
     /// Blocks of `class` that this thread freed for others.
     pub(super) fn gave(&self, class: usize) -> u64 {
         self.gave[class].load(Relaxed)

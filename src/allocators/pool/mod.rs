@@ -108,7 +108,7 @@ sendable_box!(PoolBox, Source<'_>);
 /// The pools' part of the totals, over all threads.
 pub(crate) fn stats() -> AllocStats {
     let mut stats = AllocStats::default();
-    let mut live = 0u64;
+    let mut live = 0i64;
     for_each_record(|record| {
         for heap in [&record.pool, &record.charged] {
             stats.pool_reserved += heap.page_bytes() as usize;
@@ -116,14 +116,10 @@ pub(crate) fn stats() -> AllocStats {
                 let (allocs, frees) = heap.traffic(class);
                 stats.allocation_count += allocs;
                 stats.deallocation_count += frees;
-                live = live.wrapping_add(
-                    allocs
-                        .wrapping_sub(frees)
-                        .wrapping_mul(class::class_size(class) as u64),
-                );
             }
+            live += heap.live_bytes();
         }
     });
-    stats.pool_allocated = live as usize;
+    stats.pool_allocated = live.max(0) as usize;
     stats
 }
