@@ -272,8 +272,12 @@ fn issues_are_reported_and_fail_strict_runs() {
         reports[1].message,
         "heap allocations in the frame loop (3.00 heap allocations/frame, expected < 1.67/frame)"
     );
-    let _ci = StrictModeGuard::panic_on_warning();
-    panics(|| capture(|| alloc.behavior_report()));
+    panics(|| {
+        capture(|| {
+            let _ci = StrictModeGuard::panic_on_warning();
+            alloc.behavior_report()
+        })
+    });
 }
 
 #[test]

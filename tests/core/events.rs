@@ -298,7 +298,7 @@ fn is_bumped(alloc: &SmartAlloc) -> bool {
 
 #[test]
 fn without_listeners_nothing_is_watched_or_charged() {
-    let alloc = small();
+    let alloc = SmartAlloc::new(AllocConfig::minimal().with_pool_tags(false));
     let pool_calls = |alloc: &SmartAlloc| {
         let tag = TagId::from_path("events_unwatched");
         let calls = || framealloc::tags::TagTotals::capture().of(tag).pool.allocs;

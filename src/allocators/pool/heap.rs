@@ -369,7 +369,8 @@ fn allocate_slowly(
     } else {
         Charge::NOBODY
     };
-    let pages = local.own_record().charged.pages.load(Relaxed);
+    let pages = || local.own_record().charged.pages.load(Relaxed);
+    let before = watcher.map(|_| pages());
     let Some(block) = take_block(local, class, charge) else {
         charge.release(size);
         return Err(diagnostics::refused(AllocError::new(
@@ -385,7 +386,7 @@ fn allocate_slowly(
     if let Some(hub) = watcher {
         // If a listener panics, the block is free again.
         let unless_told = Untold { block, class };
-        if pages != local.own_record().charged.pages.load(Relaxed) {
+        if before != Some(pages()) {
             hub.tell(Event::Refilled {
                 class,
                 blocks: blocks_per_page(class),
