@@ -520,10 +520,11 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     }
     if let (Some(record), Some(entry)) = (record, entry)
         && core::ptr::eq(owner, &record.charged)
-    {
-        // A charged block of this thread's.
         // SAFETY: entries hold charges.
-        let charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
+        && let charge = unsafe { Charge::from_word(entry.load(Relaxed)) }
+        && !charge.is_watched()
+    {
+        // A charged block of this thread's, which nobody watches.
         entry.store(Charge::NOBODY.to_word(), Relaxed);
         let size = class_size(class);
         if let Some(tag) = charge.charged_tag() {
