@@ -10,12 +10,14 @@
     reason = "the one place of the allocator where memory is handled"
 )]
 mod allocators;
+mod behavior;
 mod budgets;
 mod checkpoints;
 pub mod collections;
 mod config;
 pub mod diagnostics;
 mod error;
+mod events;
 mod groups;
 mod handles;
 mod not_stored;
@@ -44,6 +46,9 @@ pub use allocators::pool::PoolBox;
 pub use allocators::retained::FrameRetained;
 pub use allocators::scratch::{ScratchBox, ScratchSlice};
 pub use allocators::traits::{FrameAllocator, HeapAllocator, PoolAllocator};
+pub use behavior::{
+    AllocKind, BehaviorFilter, BehaviorIssue, BehaviorReport, BehaviorThresholds, TagBehaviorStats,
+};
 pub use budgets::{
     AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
     TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
@@ -55,6 +60,10 @@ pub use diagnostics::{
     DiagnosticCode, DiagnosticKind, StrictMode, StrictModeGuard, set_strict_mode,
 };
 pub use error::{AllocError, AllocErrorKind, FrameError};
+pub use events::{
+    DiagnosticsEvent, DiagnosticsHooks, FrameEvent, LifecycleManager, LifecycleSummary, ListenerId,
+    MemoryEvent, MemoryGraphData, MemorySample, ProfilerHooks, ProfilerZone, ThreadFrameStats,
+};
 pub use groups::{FreedGroup, GroupAllocator, GroupError, GroupHandle, GroupId, GroupStats};
 pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOptions, PinGuard};
 pub use not_stored::NotStored;

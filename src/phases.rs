@@ -9,8 +9,9 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::allocators::thread::local;
+use crate::allocators::thread::{WATCHED, local};
 use crate::diagnostics::{self, DiagnosticCode};
+use crate::events::Event;
 use crate::smart_alloc::SmartAlloc;
 
 /// What a phase allocated on one thread in one frame, frames, pools and heap together; phases inside it not included.
@@ -151,7 +152,8 @@ pub(crate) fn end_frame(domain: u64) -> Vec<&'static str> {
 /// `ended` phases are open no longer on this thread.
 fn leave(ended: usize) {
     local(|local| {
-        local.phases.set(local.phases.get().saturating_sub(ended));
+        let (phases, watched) = (local.phases.get() & !WATCHED, local.phases.get() & WATCHED);
+        local.phases.set(phases.saturating_sub(ended) | watched);
         local.choose_pool();
     });
 }
@@ -184,6 +186,9 @@ impl Drop for PhaseGuard<'_> {
             && let Some((ended, _)) = end(self.alloc.domain().id(), self.opening)
         {
             leave(ended);
+            for _ in 0..ended {
+                self.alloc.tell_zone(Event::ZoneEnded);
+            }
         }
     }
 }
@@ -214,6 +219,14 @@ impl SmartAlloc {
     /// ```
     pub fn begin_phase(&self, name: &'static str) {
         self.open_phase(name);
+        self.tell_zone(Event::ZoneBegun(name));
+    }
+
+    fn tell_zone(&self, event: Event) {
+        let hub = self.domain().hub();
+        if hub.is_on() {
+            hub.tell(event);
+        }
     }
 
     fn open_phase(&self, name: &'static str) -> Option<u64> {
@@ -239,6 +252,7 @@ impl SmartAlloc {
             return None;
         };
         leave(ended);
+        self.tell_zone(Event::ZoneEnded);
         Some(phase)
     }
 
@@ -253,11 +267,13 @@ impl SmartAlloc {
     /// assert_eq!(alloc.current_phase(), None);
     /// ```
     pub fn phase_scope(&self, name: &'static str) -> PhaseGuard<'_> {
-        PhaseGuard {
+        let phase = PhaseGuard {
             opening: self.open_phase(name),
             alloc: self,
             _here: PhantomData,
-        }
+        };
+        self.tell_zone(Event::ZoneBegun(name));
+        phase
     }
 
     /// The innermost phase that this thread has open in this allocator.

@@ -17,7 +17,7 @@ use crate::error::{AllocError, FrameError};
 use crate::parts::Parts;
 use crate::shared_frames::SharedFrames;
 use crate::stats::{AllocStats, ArenaStats};
-use crate::tags::{self, TagId, TagTotals};
+use crate::tags::{self, TagId};
 
 /// A frame-based allocator. Cheap to clone: clones share everything.
 ///
@@ -459,17 +459,7 @@ impl SmartAlloc {
 
     /// Totals. See [`AllocStats`].
     pub fn stats(&self) -> AllocStats {
-        let mut stats = pool::stats();
-        let heap = TagTotals::capture().within(TagId::ROOT).heap;
-        stats.allocation_count += heap.allocs;
-        stats.deallocation_count += heap.frees;
-        stats.heap_allocated = heap.live_bytes().max(0) as usize;
-        for arena in self.domain.arena_stats() {
-            stats.frame_allocated += arena.frame_bytes;
-            stats.frame_reserved += arena.capacity;
-        }
-        stats.total_allocated = stats.frame_allocated + stats.pool_allocated + stats.heap_allocated;
-        stats
+        AllocStats::of(&self.domain)
     }
 
     /// The frame arenas, one for each thread that used this allocator.

@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+use crate::allocators::domain::Domain;
+use crate::allocators::pool;
+use crate::tags::{TagId, TagTotals};
+
 /// What an allocator holds and has handed out. See [`SmartAlloc::stats`](crate::SmartAlloc::stats).
 ///
 /// Pools and the heap are shared by all allocators of the process, so their figures are the process's; they are exact at any
@@ -28,6 +32,20 @@ pub struct AllocStats {
 }
 
 impl AllocStats {
+    pub(crate) fn of(domain: &Domain) -> Self {
+        let mut stats = pool::stats();
+        let heap = TagTotals::capture().within(TagId::ROOT).heap;
+        stats.allocation_count += heap.allocs;
+        stats.deallocation_count += heap.frees;
+        stats.heap_allocated = heap.live_bytes().max(0) as usize;
+        for arena in domain.arena_stats() {
+            stats.frame_allocated += arena.frame_bytes;
+            stats.frame_reserved += arena.capacity;
+        }
+        stats.total_allocated = stats.frame_allocated + stats.pool_allocated + stats.heap_allocated;
+        stats
+    }
+
     /// Values that are live in pools and heap.
     pub fn active_allocations(&self) -> u64 {
         self.allocation_count

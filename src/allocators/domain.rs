@@ -2,10 +2,11 @@
 
 use core::fmt;
 use core::sync::atomic::{
-    AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU8, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::sync::{Arc, Weak};
 use std::thread::ThreadId;
+use std::time::Instant;
 
 use super::arena::{Arena, ArenaLimits};
 use super::pool;
@@ -16,6 +17,7 @@ use crate::budgets::Ledger;
 use crate::config::AllocConfig;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::{AllocErrorKind, FrameError};
+use crate::events::{Event, Events, Hub};
 use crate::stats::ArenaStats;
 use crate::sync::Mutex;
 use crate::tags::TagId;
@@ -33,8 +35,11 @@ pub(crate) struct Domain {
     key: AtomicU64,
     /// Replaced whenever a shared frame closes: an arena that has not seen it is rewound.
     epoch: AtomicU64,
-    /// Whether every allocation of frame memory is counted against budgets, which takes the fast paths away.
-    metered: AtomicBool,
+    /// Why every allocation of frame memory is seen one by one, which takes the fast paths away: [`BUDGETED`], [`WATCHED`].
+    metered: AtomicU8,
+    /// Held while it is decided whether the domain is watched.
+    watching: Mutex<()>,
+    events: Events,
     id: u64,
     weak: Weak<Domain>,
     config: AllocConfig,
@@ -45,11 +50,18 @@ pub(crate) struct Domain {
     shared: AtomicBool,
     shared_open: AtomicBool,
     shared_frames: AtomicU64,
+    /// The number of the open shared frame, and when it was opened, if somebody listened.
+    shared_since: Mutex<Option<(u64, Instant)>>,
     /// Whether a value was ever retained, so that nobody else looks for one.
     pub(crate) retains: AtomicBool,
     /// Retained values of threads that have ended.
     strays: Mutex<Vec<Stray>>,
 }
+
+/// There are budgets.
+const BUDGETED: u8 = 1;
+/// Somebody listens.
+const WATCHED: u8 = 2;
 
 struct ArenaSlot {
     arena: Box<Arena>,
@@ -81,7 +93,9 @@ impl Domain {
         Arc::new_cyclic(|weak| Self {
             key: AtomicU64::new(id),
             epoch: AtomicU64::new(id),
-            metered: AtomicBool::new(config.has_budgets()),
+            metered: AtomicU8::new(if config.has_budgets() { BUDGETED } else { 0 }),
+            watching: Mutex::new(()),
+            events: Events::new(weak),
             id,
             weak: weak.clone(),
             limits: ArenaLimits::new(&config),
@@ -91,6 +105,7 @@ impl Domain {
             shared: AtomicBool::new(false),
             shared_open: AtomicBool::new(false),
             shared_frames: AtomicU64::new(0),
+            shared_since: Mutex::new(None),
             retains: AtomicBool::new(false),
             strays: Mutex::new(Vec::new()),
         })
@@ -115,8 +130,43 @@ impl Domain {
 
     /// Counts every allocation of frame memory from now on, on all threads.
     pub(crate) fn meter(&self) {
-        self.metered.store(true, Release);
+        self.metered.fetch_or(BUDGETED, Release);
         self.key.store(fresh_key(), Release);
+    }
+
+    fn is_metered(&self) -> bool {
+        self.metered.load(Acquire) != 0
+    }
+
+    /// What listens to it.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        self.events.hub()
+    }
+
+    /// Changes who listens, which returns whether anybody does now. Threads find out when they next come to their slow path;
+    /// the calling one, and those that start, at once.
+    pub(crate) fn watch(&self, change: impl FnOnce() -> bool) {
+        {
+            let _one = self.watching.lock();
+            let before = self.metered.load(Acquire) & WATCHED != 0;
+            let now = change();
+            if now != before {
+                self.metered.fetch_xor(WATCHED, Release);
+                self.ledger.set_watched(now.then(|| self.hub()));
+                self.key.store(fresh_key(), Release);
+            }
+        }
+        local(Local::look_for_watchers);
+    }
+
+    /// The number of the calling thread's frame, and whether it is open. Nothing is rewound for it, and no arena made.
+    pub(crate) fn frame_here(&self, local: &Local) -> (u64, bool) {
+        match local.arena_in(self) {
+            // SAFETY: the arena of this thread in this domain, which owns it.
+            Some(arena) => self.frame_of(unsafe { &*arena }),
+            None if self.is_shared() => (self.shared_frames.load(Relaxed), self.shared_is_open()),
+            None => (0, false),
+        }
     }
 
     #[inline(always)]
@@ -235,7 +285,7 @@ impl Domain {
                     continue;
                 }
             }
-            mine.set_metered(local, self.metered.load(Acquire), &self.ledger);
+            mine.set_metered(local, self.is_metered(), &self.ledger);
             if local.key.get() != key {
                 local.key.set(0);
             }
@@ -264,44 +314,122 @@ impl Domain {
     pub(crate) fn begin_frame(&self) -> Result<(), FrameError> {
         local(|local| {
             let key = self.key();
-            let arena = if local.home.get() == key {
-                local.arena.get()
-            } else {
-                self.resolve(local)
-            };
+            if local.home.get() != key {
+                return self.begin_frame_slowly(local);
+            }
             // SAFETY: as in `resolve`.
-            let arena = unsafe { &*arena };
-            if arena.open.get() {
-                return Err(FrameError::AlreadyOpen);
-            }
-            if self.is_shared() {
-                return Err(FrameError::Shared);
-            }
-            arena.open.set(true);
-            arena.begun();
-            local.key.set(key);
-            pool::deferred::frame_begins(local);
-            Ok(())
+            let arena = unsafe { &*local.arena.get() };
+            self.open_frame(local, arena, key)
         })
+    }
+
+    #[inline(always)]
+    fn open_frame(&self, local: &Local, arena: &Arena, key: u64) -> Result<(), FrameError> {
+        if arena.open.get() {
+            return Err(FrameError::AlreadyOpen);
+        }
+        if self.is_shared() {
+            return Err(FrameError::Shared);
+        }
+        arena.open.set(true);
+        arena.begun();
+        local.key.set(key);
+        pool::deferred::frame_begins(local);
+        Ok(())
+    }
+
+    /// [`begin_frame`](Self::begin_frame) of an arena that is not at home: a watched one never is.
+    #[cold]
+    #[inline(never)]
+    fn begin_frame_slowly(&self, local: &Local) -> Result<(), FrameError> {
+        let key = self.key.load(Acquire);
+        // SAFETY: as in `resolve`.
+        let arena = unsafe { &*self.resolve(local) };
+        if !self.hub().is_on() {
+            return self.open_frame(local, arena, key);
+        }
+        let before = pool::deferred::taken_back(local);
+        self.open_frame(local, arena, key)?;
+        let number = arena.frames();
+        arena.begun_at.set(Some((number, Instant::now())));
+        self.hub().tell(Event::FrameBegun { number });
+        self.tell_taken_back(local, before);
+        Ok(())
+    }
+
+    /// [`process`](pool::deferred::process), and tells of it.
+    pub(crate) fn process_deferred(&self, max: usize) -> usize {
+        if !self.hub().is_on() {
+            return pool::deferred::process(max);
+        }
+        local(|local| {
+            let before = pool::deferred::taken_back(local);
+            let blocks = pool::deferred::process(max);
+            self.tell_taken_back(local, before);
+            blocks
+        })
+    }
+
+    /// Tells of blocks that other threads freed and that this one has taken back meanwhile. User code may run.
+    fn tell_taken_back(&self, local: &Local, before: (u64, u64)) {
+        let now = pool::deferred::taken_back(local);
+        let (blocks, bytes) = (now.0 - before.0, now.1 - before.1);
+        if blocks != 0 {
+            self.hub().tell(Event::Processed { blocks, bytes });
+        }
     }
 
     #[inline]
     pub(crate) fn end_frame(&self) -> Result<(), FrameError> {
         local(|local| {
-            let arena = if local.home.get() == self.key() {
-                local.arena.get()
-            } else {
-                self.resolve(local)
-            };
-            // SAFETY: as in `resolve`.
-            let arena = unsafe { &*arena };
-            if !arena.open.replace(false) {
-                return Err(self.no_frame());
+            if local.home.get() != self.key() {
+                return self.end_frame_slowly(local);
             }
-            local.key.set(0);
-            arena.rewind(local, self);
-            Ok(())
+            // SAFETY: as in `resolve`.
+            let arena = unsafe { &*local.arena.get() };
+            self.close_frame(local, arena)
         })
+    }
+
+    #[inline(always)]
+    fn close_frame(&self, local: &Local, arena: &Arena) -> Result<(), FrameError> {
+        if !arena.open.replace(false) {
+            return Err(self.no_frame());
+        }
+        local.key.set(0);
+        arena.rewind(local, self);
+        Ok(())
+    }
+
+    /// [`end_frame`](Self::end_frame) of an arena that is not at home: a watched one never is.
+    #[cold]
+    #[inline(never)]
+    fn end_frame_slowly(&self, local: &Local) -> Result<(), FrameError> {
+        // SAFETY: as in `resolve`.
+        let arena = unsafe { &*self.resolve(local) };
+        if !self.hub().is_on() {
+            return self.close_frame(local, arena);
+        }
+        let number = arena.frames();
+        let before = pool::deferred::taken_back(local);
+        self.close_frame(local, arena)?;
+        self.tell_taken_back(local, before);
+        // Gone if a destructor has ended the frame, which has told of it then; of another frame if one has begun since.
+        if let Some((of, since)) = arena.begun_at.take() {
+            if of == number {
+                self.tell_frame_ended(number, since);
+            } else {
+                arena.begun_at.set(Some((of, since)));
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_frame_ended(&self, number: u64, since: Instant) {
+        self.hub().tell(Event::FrameEnded {
+            number,
+            duration_us: since.elapsed().as_micros() as u64,
+        });
     }
 
     /// Why the calling thread has no frame to end.
@@ -374,9 +502,13 @@ impl Domain {
         if self.shared_open.swap(true, Relaxed) {
             return Err(FrameError::AlreadyOpen);
         }
-        self.shared_frames.fetch_add(1, Relaxed);
+        let number = self.shared_frames.fetch_add(1, Relaxed) + 1;
         // Not the epoch: who has not rewound since the frame before ended does so now, and nobody does it twice.
         self.key.store(fresh_key(), Release);
+        if self.hub().is_on() {
+            *self.shared_since.lock() = Some((number, Instant::now()));
+            self.hub().tell(Event::FrameBegun { number });
+        }
         Ok(())
     }
 
@@ -386,6 +518,12 @@ impl Domain {
         self.advance();
         // The owner's own arena is rewound here and now; the others' when they next look.
         local(|local| self.resolve(local));
+        if self.hub().is_on() {
+            let since = self.shared_since.lock().take();
+            if let Some((number, since)) = since {
+                self.tell_frame_ended(number, since);
+            }
+        }
     }
 
     /// The lists of the arena with this index, and `None` beyond the last.
@@ -423,7 +561,7 @@ impl Domain {
             // SAFETY: as in `resolve`.
             let arena = unsafe { &*arena };
             arena.phased.set(true);
-            arena.set_metered(local, self.metered.load(Acquire), &self.ledger);
+            arena.set_metered(local, self.is_metered(), &self.ledger);
             local.home.set(0);
         });
     }

@@ -17,8 +17,10 @@ use super::os;
 use super::payer::{Charge, Payer};
 use super::record::{LIMBO, Traffic};
 use super::thread::local;
+use crate::behavior::AllocKind;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
+use crate::events::{self, Freed};
 
 /// The layout with room for the charge, and the bytes before the block.
 #[inline(always)]
@@ -44,22 +46,53 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
         return Err(refused(AllocErrorKind::OutOfMemory, layout));
     };
     local(|local| {
-        if local.record.get().is_null() || payer.is_limited() || local.phases.get() != 0 {
-            count_slowly(charge, payer, layout.size());
+        if local.record.get().is_null() || payer.is_limited() {
+            count_slowly(charge, layout.size());
         } else {
             // Charged to the current tag, whose counters are at hand.
             local.counters().heap.allocated(layout.size());
         }
     });
     // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
-    unsafe {
+    let block = unsafe {
         let block = start.add(prefix);
         block
             .cast::<usize>()
             .sub(1)
             .write_unaligned(charge.to_word());
-        Ok(block)
+        block
+    };
+    if Payer::must_note() {
+        note(block, layout, charge, payer);
     }
+    Ok(block)
+}
+
+/// Tells a phase, and who listens, of a new block. User code may run; if it panics, the block is freed.
+#[cold]
+#[inline(never)]
+fn note(block: NonNull<u8>, layout: Layout, charge: Charge, payer: &Payer) {
+    struct Untold(NonNull<u8>, Layout);
+    impl Drop for Untold {
+        fn drop(&mut self) {
+            // SAFETY: nobody was given the block.
+            unsafe { free(self.0, self.1) }
+        }
+    }
+    payer.count_for_phase(layout.size());
+    let Some(hub) = payer.watcher() else {
+        return;
+    };
+    // SAFETY: the word before the block: see `allocate`.
+    unsafe {
+        block
+            .cast::<usize>()
+            .sub(1)
+            .write_unaligned(charge.watched().to_word());
+    }
+    let unless_told = Untold(block, layout);
+    hub.allocated(AllocKind::Heap, block.as_ptr() as usize, layout.size());
+    core::mem::forget(unless_told);
 }
 
 #[cold]
@@ -71,7 +104,7 @@ fn refused(kind: AllocErrorKind, layout: Layout) -> AllocError {
 /// Counts an allocation where the current tag's counters will not do.
 #[cold]
 #[inline(never)]
-fn count_slowly(charge: Charge, payer: &Payer, bytes: usize) {
+fn count_slowly(charge: Charge, bytes: usize) {
     with_traffic(
         charge,
         |traffic| traffic.allocated(bytes),
@@ -80,7 +113,6 @@ fn count_slowly(charge: Charge, payer: &Payer, bytes: usize) {
             diagnostics::thread_state_missing("heap memory");
         },
     );
-    payer.count_for_phase(bytes);
 }
 
 /// The heap's counters of the tag that is charged: this thread's own, or limbo's where it has none.
@@ -106,6 +138,41 @@ pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
         .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // SAFETY: see `allocate`.
     let charge = unsafe { Charge::from_word(block.cast::<usize>().sub(1).read_unaligned()) };
+    if !charge.is_plain() {
+        // SAFETY: the caller's contract.
+        return unsafe { free_slowly(block, layout, charge) };
+    }
+    // SAFETY: the caller's contract.
+    unsafe { give_back(block, layout, (whole, prefix), charge) }
+}
+
+/// [`free`] of a block that budgets pay for, or somebody watches.
+#[cold]
+#[inline(never)]
+unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
+    let whole = with_prefix(layout)
+        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
+    // Before another block can have its address.
+    let freed = if charge.is_watched() {
+        events::forget(block.as_ptr() as usize)
+    } else {
+        Freed::NOTHING
+    };
+    // SAFETY: the caller's contract.
+    unsafe { give_back(block, layout, whole, charge) };
+    charge.release(layout.size());
+    // Last: it runs user code.
+    freed.tell();
+}
+
+/// Gives a block back to the system.
+#[inline(always)]
+unsafe fn give_back(
+    block: NonNull<u8>,
+    layout: Layout,
+    (whole, prefix): (Layout, usize),
+    charge: Charge,
+) {
     with_traffic(
         charge,
         |traffic| traffic.freed(layout.size()),
@@ -118,7 +185,6 @@ pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
         }
         alloc::dealloc(block.sub(prefix).as_ptr(), whole);
     }
-    charge.release(layout.size());
 }
 
 /// An owned value on the heap, counted for the tag that was current when it was made.

@@ -7,6 +7,7 @@ use core::mem::{self, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
+use super::arena::{Arena, NO_GUARD};
 use super::boxes::{fillable, forward_to_value};
 use super::building::{self, Place, SliceBuilder};
 use super::chunk;
@@ -14,9 +15,12 @@ use super::domain::Domain;
 use super::layout::{self, MIN_ALIGN, footprint};
 use super::os;
 use super::thread::{Local, local};
+use crate::behavior::AllocKind;
 use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
+use crate::events::Block;
+use crate::tags::TagId;
 
 impl Domain {
     /// Leases a block of this thread's open frame. `layout` is not empty.
@@ -84,6 +88,7 @@ impl Domain {
             unsafe { &*local.arena.get() }.payer(local, self.ledger())
         });
         let (charge, admission) = payer.admit(self.ledger(), layout, footprint(layout.size()))?;
+        let watched = self.hub().watches();
         let leased = local(|local| {
             // What was run to admit it may have ended the frame, or used another allocator.
             if local.key.get() != self.key() {
@@ -92,12 +97,16 @@ impl Domain {
             // SAFETY: the arena of this thread in this domain, which is active.
             let arena = unsafe { &*local.arena.get() };
             arena
-                .lease_metered(local, layout, charge, admission)
+                .lease_metered(local, layout, charge, admission, watched)
+                .map(|block| (block, arena))
                 .map_err(|refused| (refused.kind, refused.available))
         });
         match leased {
-            Ok(block) => {
+            Ok((block, arena)) => {
                 os::reveal(block, layout.size());
+                if watched {
+                    self.tell_leased(arena, block, layout);
+                }
                 // SAFETY: addresses in a chunk are not null.
                 Ok(unsafe { NonNull::new_unchecked(block as *mut u8) })
             }
@@ -112,6 +121,27 @@ impl Domain {
 }
 
 impl Domain {
+    /// Tells who listens of a new lease. User code may run; if it panics, the lease ends.
+    fn tell_leased(&self, arena: &Arena, address: usize, layout: Layout) {
+        struct Untold(usize, Layout);
+        impl Drop for Untold {
+            fn drop(&mut self) {
+                // SAFETY: just leased, and nobody has been given it.
+                unsafe { chunk::end_lease(self.0, self.1.size(), self.1.align()) }
+            }
+        }
+        let unless_told = Untold(address, layout);
+        let block = Block {
+            kind: AllocKind::Frame,
+            address,
+            size: layout.size(),
+            tag: TagId::current(),
+        };
+        let (frame, _) = self.frame_of(arena);
+        arena.watch(self.hub(), block, NO_GUARD, frame);
+        mem::forget(unless_told);
+    }
+
     /// Moves the end of the last block where allocations are counted. User code may run.
     #[cold]
     fn grow_metered(&self, block: usize, old: usize, new: usize) -> bool {

@@ -4,9 +4,11 @@
 //!
 //! ```text
 //!  0                      nobody (the entry of a free block)
-//!  tag << 1 | 1           the tag alone
+//!  tag << 2 | 1           the tag alone
 //!  address of an Account  the tag, and the budgets that hold it
 //! ```
+//!
+//! and, or'ed to it, 2 if somebody listens to what becomes of the block.
 
 use core::alloc::Layout;
 use core::fmt;
@@ -16,6 +18,7 @@ use super::domain::Domain;
 use super::thread::{Local, local};
 use crate::budgets::{self, Account, Ledger, Memory, Payee, Room};
 use crate::error::AllocError;
+use crate::events::Hub;
 use crate::phases;
 use crate::tags::TagId;
 
@@ -28,6 +31,8 @@ pub(crate) struct Payer {
     ledger: Option<Arc<Ledger>>,
     /// The allocator's domain, for its phases; zero if there is none.
     domain: u64,
+    /// What listens to the allocator.
+    hub: Option<Arc<Hub>>,
 }
 
 impl Payer {
@@ -37,6 +42,7 @@ impl Payer {
         Self {
             ledger: budgeted.then(|| domain.ledger().clone()),
             domain: domain.id(),
+            hub: Some(domain.hub().clone()),
         }
     }
 
@@ -67,12 +73,22 @@ impl Payer {
         Some(local(|local| local.payee(ledger)).account.room())
     }
 
-    /// Counts a block for the phase that is open on this thread, if one is.
+    /// Whether somebody may want to know of the block that has just been allocated: a phase that is open on this thread, or who
+    /// listens to an allocator. Asked once for both.
     #[inline]
+    pub(crate) fn must_note() -> bool {
+        local(|local| local.phases.get()) != 0
+    }
+
+    /// Counts a block for the phase that is open on this thread, if one is.
+    #[cold]
     pub(crate) fn count_for_phase(&self, bytes: usize) {
-        if local(|local| local.phases.get()) != 0 {
-            phases::count(self.domain, bytes);
-        }
+        phases::count(self.domain, bytes);
+    }
+
+    /// Who listens to what the calling thread allocates now, if anybody does.
+    pub(crate) fn watcher(&self) -> Option<&Arc<Hub>> {
+        self.hub.as_ref().filter(|hub| hub.watches())
     }
 }
 
@@ -105,6 +121,12 @@ impl Local {
     }
 }
 
+/// Set in the charge of a tag alone.
+const TAG: usize = 1;
+/// Set in the charge of a block that is watched.
+const WATCHED: usize = 2;
+const _: () = assert!(align_of::<Account>() >= 4);
+
 /// What a block remembers of who pays for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
@@ -115,7 +137,23 @@ impl Charge {
     pub(crate) const NOBODY: Self = Self(0);
 
     pub(crate) fn tag(tag: TagId) -> Self {
-        Self((tag.index() as usize) << 1 | 1)
+        Self((tag.index() as usize) << 2 | TAG)
+    }
+
+    /// The same, of a block that is watched.
+    pub(crate) fn watched(self) -> Self {
+        Self(self.0 | WATCHED)
+    }
+
+    /// Whether the block is watched: see [`events::forget`](crate::events::forget).
+    pub(crate) fn is_watched(self) -> bool {
+        self.0 & WATCHED != 0
+    }
+
+    /// Whether a tag alone is charged, and nobody has to be told that the block is freed.
+    #[inline(always)]
+    pub(crate) fn is_plain(self) -> bool {
+        self.0 & (WATCHED | TAG) == TAG
     }
 
     fn account(account: &'static Account) -> Self {
@@ -134,19 +172,20 @@ impl Charge {
     }
 
     fn as_account(self) -> Option<&'static Account> {
-        if self == Self::NOBODY || self.0 & 1 == 1 {
+        let address = self.0 & !WATCHED;
+        if address & TAG != 0 || address == 0 {
             return None;
         }
-        let account = core::ptr::with_exposed_provenance::<Account>(self.0);
-        // SAFETY: the word is an account's address (accounts are aligned to more than a byte), and accounts are never freed.
+        let account = core::ptr::with_exposed_provenance::<Account>(address);
+        // SAFETY: the word is an account's address (accounts are aligned to a word), and accounts are never freed.
         Some(unsafe { &*account })
     }
 
     /// The tag that is charged; `None` if nobody is.
     #[inline]
     pub(crate) fn charged_tag(self) -> Option<TagId> {
-        if self.0 & 1 == 1 {
-            return Some(TagId::from_index((self.0 >> 1) as u32));
+        if self.0 & TAG != 0 {
+            return Some(TagId::from_index((self.0 >> 2) as u32));
         }
         self.as_account().map(Account::tag)
     }
@@ -154,7 +193,7 @@ impl Charge {
     /// Gives the budgets back what was charged for a block of so many bytes.
     #[inline]
     pub(crate) fn release(self, bytes: usize) {
-        if self.0 & 1 == 0 {
+        if self.0 & TAG == 0 {
             self.release_account(bytes);
         }
     }

@@ -26,6 +26,7 @@ use super::pool::heap::PoolHeap;
 use super::record::{LIMBO_BLOCK, Record, TagCounters, add, for_each_record};
 use crate::budgets::Payee;
 use crate::diagnostics;
+use crate::events::somebody_watches;
 
 /// What a thread without a record finds: nothing free, and no page is its own, so that every path is the slow one.
 static EMPTY: Record = Record::new();
@@ -51,6 +52,8 @@ struct Entry {
 pub(crate) type NotedTags = [u32; 4];
 /// No tag, in [`NotedTags`].
 pub(crate) const NO_TAG: u32 = u32::MAX;
+/// Set in [`Local::phases`] while any allocator is watched.
+pub(crate) const WATCHED: usize = 1 << (usize::BITS - 1);
 pub(crate) const NOTHING_NOTED: NotedTags = [NO_TAG; 4];
 
 /// The state of the fast paths. See the module's drawing.
@@ -76,7 +79,7 @@ pub(crate) struct Local {
     pub known_payee: Cell<Option<((u64, u32), Payee)>>,
     /// The pool of the fast paths: the record's; an empty one while there is no record, or a phase that counts its blocks.
     pub pool: Cell<*const PoolHeap>,
-    /// Phases that are open on this thread, of all allocators.
+    /// Phases that are open on this thread, of all allocators; and [`WATCHED`]. Zero if no slow path has more to do.
     pub phases: Cell<usize>,
     /// The record; an empty one while there is none.
     mine: Cell<*const Record>,
@@ -152,7 +155,7 @@ impl Local {
         let record = Record::take()?;
         self.record.set(record);
         self.mine.set(record);
-        self.choose_pool();
+        self.look_for_watchers();
         self.counters.set(record.counters(self.tag.get()));
         Some(record)
     }
@@ -322,6 +325,22 @@ impl Local {
     pub(crate) fn own_record(&self) -> &'static Record {
         // SAFETY: records are never freed (I5).
         unsafe { &*self.mine.get() }
+    }
+
+    /// Sees whether any allocator is watched: then this thread's pools have no fast paths.
+    pub(crate) fn look_for_watchers(&self) {
+        let phases = self.phases.get() & !WATCHED;
+        let watched = if somebody_watches() { WATCHED } else { 0 };
+        self.phases.set(phases | watched);
+        self.choose_pool();
+    }
+
+    /// The arena of this thread in `domain`, if it has one.
+    pub(crate) fn arena_in(&self, domain: &Domain) -> Option<*const Arena> {
+        // SAFETY: the table is this thread's, and not borrowed elsewhere (I6).
+        let entries = unsafe { self.table.get().as_ref() }?;
+        let entry = entries.iter().find(|entry| entry.domain == domain.id())?;
+        Some(entry.arena)
     }
 
     /// Decides whether pools have fast paths on this thread.

@@ -6,16 +6,51 @@ use std::sync::{Arc, Weak};
 use hashbrown::HashMap;
 
 use super::account::Account;
-use super::atomics::{AtomicBool, AtomicU64, AtomicUsize};
+use super::atomics::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use super::ledger::Ledger;
 use super::slot::Slot;
 use crate::allocators::thread::local;
+use crate::sync::Mutex;
 use crate::tags::TagId;
 
 /// No thread's, without credit for ever: for what has no thread that could keep a slot.
 pub(super) static NOBODYS: Slot = Slot::new(true);
 
+/// Slots that no thread knows and no ledger has, for the next ones.
+static SPARE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+/// A slot without credit.
+pub(super) fn new_slot() -> &'static Slot {
+    match SPARE.lock().pop() {
+        Some(spare) => {
+            spare.start_over();
+            spare
+        }
+        None => Box::leak(Box::new(Slot::new(false))),
+    }
+}
+
+/// Leaves a slot to whoever needs one. Its thread knows it no longer, and its ledger is gone, or going.
+fn retire_slot(slot: &'static Slot) {
+    SPARE.lock().push(slot);
+}
+
+/// Runs `last`, the last thing that a ledger does with its slots, and leaves those that it returns to whoever needs one. Until
+/// then nobody gets one that its thread has left meanwhile.
+pub(super) fn retire_slots(last: impl FnOnce() -> Vec<&'static Slot>) {
+    let mut spare = SPARE.lock();
+    spare.extend(last());
+}
+
 impl Slot {
+    /// Counts anew, and may have credit.
+    fn start_over(&self) {
+        self.credit.store(0, Relaxed);
+        self.allocs.store(0, Relaxed);
+        self.frees.store(0, Relaxed);
+        self.restore();
+    }
+
     pub(super) const fn new(revoked: bool) -> Self {
         Self {
             busy: AtomicBool::new(false),
@@ -63,8 +98,9 @@ impl Drop for Thread {
         // What is freed from here on goes back to the budgets, not to a credit that another thread may get.
         local(|local| local.known_payee.set(None));
         for (ledger, payee) in self.0.get_mut().slots.drain(..) {
-            if let Some(ledger) = ledger.upgrade() {
-                ledger.close_slot(payee.slot);
+            match ledger.upgrade() {
+                Some(ledger) => ledger.close_slot(payee.slot),
+                None => retire_slot(payee.slot),
             }
         }
     }
@@ -110,8 +146,24 @@ impl Known {
             account,
             slot: ledger.open_slot(account),
         };
-        self.slots.retain(|(of, _)| of.strong_count() > 0);
+        self.forget_dead_ledgers();
         self.slots.push((Arc::downgrade(ledger), payee));
         payee
+    }
+
+    /// Lets go of slots whose ledgers are gone, and of whatever knows them.
+    fn forget_dead_ledgers(&mut self) {
+        if self.slots.iter().all(|(of, _)| of.strong_count() > 0) {
+            return;
+        }
+        self.payees.clear();
+        local(|local| local.known_payee.set(None));
+        self.slots.retain(|(of, payee)| {
+            let alive = of.strong_count() > 0;
+            if !alive {
+                retire_slot(payee.slot);
+            }
+            alive
+        });
     }
 }

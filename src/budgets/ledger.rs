@@ -5,13 +5,13 @@ use core::fmt;
 use core::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::ThreadId;
 
 use hashbrown::HashMap;
 
 use super::account::{self, Account};
-use super::known::Payee;
+use super::known::{self, Payee};
 use super::node::{Exceeded, Node, Scope};
 use super::policy::{BudgetEvent, BudgetExceededPolicy};
 use super::slot::{GRANT, Slot};
@@ -20,6 +20,7 @@ use crate::allocators::arena::GuardMeter;
 use crate::allocators::os;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
+use crate::events::{Event, Hub};
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
@@ -44,6 +45,8 @@ pub(crate) struct Ledger {
     slots: Mutex<Vec<OpenSlot>>,
     listening: AtomicBool,
     callback: Mutex<Option<Callback>>,
+    /// What listens to the allocator, while somebody does.
+    watcher: Mutex<Weak<Hub>>,
     pub(super) handler: Mutex<Option<Handler>>,
 }
 
@@ -58,7 +61,7 @@ pub(super) struct Threads {
 struct OpenSlot {
     account: &'static Account,
     slot: &'static Slot,
-    /// Whether a thread has it.
+    /// Whether a thread has it. If not, the next one gets it.
     taken: bool,
 }
 
@@ -107,6 +110,7 @@ impl Ledger {
             slots: Mutex::default(),
             listening: AtomicBool::new(false),
             callback: Mutex::default(),
+            watcher: Mutex::default(),
             handler: Mutex::default(),
         };
         ledger.set_global_limit(limit);
@@ -198,7 +202,7 @@ impl Ledger {
             open.slot.restore();
             return open.slot;
         }
-        let slot: &'static Slot = Box::leak(Box::new(Slot::new(false)));
+        let slot = known::new_slot();
         slots.push(OpenSlot {
             account,
             slot,
@@ -300,9 +304,27 @@ impl Ledger {
         drop(replaced);
     }
 
-    pub(super) fn deliver(&self, events: Vec<BudgetEvent>) {
+    /// Tells the hub as well from now on, or no longer.
+    pub(crate) fn set_watched(&self, hub: Option<&Arc<Hub>>) {
+        *self.watcher.lock() = hub.map_or_else(Weak::new, Arc::downgrade);
+        let called = self.callback.lock().is_some();
+        self.listening.store(hub.is_some() || called, Release);
+        // What is paid from credit is not told.
+        self.revoke_credit();
+    }
+
+    /// Tells what `bytes` more do to budgets.
+    pub(super) fn deliver(&self, events: Vec<BudgetEvent>, bytes: usize) {
         if events.is_empty() {
             return;
+        }
+        let watcher = self.watcher.lock().clone();
+        if let Some(hub) = watcher.upgrade() {
+            for event in &events {
+                if let Some(event) = event.to_hub(bytes) {
+                    hub.tell(event);
+                }
+            }
         }
         let callback = self.callback.lock().clone();
         if let Some(callback) = callback {
@@ -386,7 +408,7 @@ impl Ledger {
                     match self.policy(node, bytes, left) {
                         BudgetExceededPolicy::Fail => {
                             drop(tentative);
-                            self.deliver(events);
+                            self.deliver(events, bytes);
                             return Err(diagnostics::refused(AllocError::new(
                                 node.refusal(),
                                 layout,
@@ -426,7 +448,7 @@ impl Ledger {
             }
             self.raise_peak(node, after);
         }
-        self.deliver(events);
+        self.deliver(events, bytes);
         for node in core::mem::take(&mut tentative.nodes) {
             node.allocs.fetch_add(1, Relaxed);
         }
@@ -462,6 +484,44 @@ impl Ledger {
     }
 }
 
+impl BudgetEvent {
+    /// In the hub's words, if it has any for it.
+    fn to_hub(self, bytes: usize) -> Option<Event> {
+        let (tag, current, budget, exceeded) = match self {
+            Self::SoftLimitExceeded {
+                tag,
+                current,
+                limit,
+            } => (Some(tag), current, limit, false),
+            Self::ThreadWarning { current, limit } => (None, current, limit, false),
+            Self::HardLimitExceeded {
+                tag,
+                current,
+                limit,
+            } => (Some(tag), current, limit, true),
+            Self::GlobalLimitExceeded { current, limit } => {
+                (Some(TagId::ROOT), current, limit, true)
+            }
+            Self::ThreadLimitExceeded { current, limit } => (None, current, limit, true),
+            Self::NewPeak { .. } => return None,
+        };
+        Some(if exceeded {
+            Event::Exceeded {
+                tag,
+                requested: bytes,
+                used: current.saturating_sub(bytes),
+                budget,
+            }
+        } else {
+            Event::Pressure {
+                tag,
+                used: current,
+                budget,
+            }
+        })
+    }
+}
+
 impl Account {
     fn of(&self, memory: Memory) -> impl Iterator<Item = &'static Node> {
         let thread = match memory {
@@ -492,10 +552,17 @@ impl fmt::Display for Over<'_> {
 impl Drop for Ledger {
     fn drop(&mut self) {
         // Blocks that outlive it are paid back to the budgets.
-        for open in self.slots.get_mut() {
+        let slots = self.slots.get_mut();
+        let nobodys = slots.iter().filter(|open| !open.taken);
+        let nobodys = nobodys.map(|open| open.slot).collect();
+        for open in slots {
             open.taken = false;
         }
-        self.revoke_credit();
+        known::retire_slots(|| {
+            self.revoke_credit();
+            // The others are their threads' to let go of.
+            nobodys
+        });
         account::retire_node(self.global);
         for (_, node) in self.tags.get_mut().drain() {
             account::retire_node(node);

@@ -160,10 +160,13 @@ impl ThreadBudget {
         self.charge(bytes);
         let warns_above = self.warns_above.load(Relaxed);
         if used <= warns_above && after > warns_above {
-            ledger.deliver(vec![BudgetEvent::ThreadWarning {
-                current: after,
-                limit,
-            }]);
+            ledger.deliver(
+                vec![BudgetEvent::ThreadWarning {
+                    current: after,
+                    limit,
+                }],
+                bytes,
+            );
         }
         Ok(Admission::Here)
     }
@@ -186,7 +189,7 @@ impl ThreadBudget {
             BudgetExceededPolicy::Custom => ledger.ask(bytes, left),
             policy => policy,
         };
-        ledger.deliver(vec![event]);
+        ledger.deliver(vec![event], bytes);
         match policy {
             BudgetExceededPolicy::Fail => {
                 return Err(diagnostics::refused(AllocError::new(

@@ -32,6 +32,10 @@ mod report;
 mod sink;
 mod strict;
 
+pub use crate::events::{
+    DiagnosticsEvent, DiagnosticsHooks, MemoryEvent, MemoryGraphData, MemorySample, ProfilerHooks,
+    ProfilerZone,
+};
 pub use context::{DiagContext, is_bevy_context, set_bevy_context};
 pub use counts::count;
 pub use diagnostic::Diagnostic;
@@ -48,4 +52,4 @@ pub use strict::{StrictMode, StrictModeGuard, init_from_env, set_strict_mode, st
 
 #[doc(hidden)]
 pub use report::debug;
-pub(crate) use report::{bug, refused, report, report_each, thread_state_missing};
+pub(crate) use report::{bug, refused, report, report_all, report_each, thread_state_missing};

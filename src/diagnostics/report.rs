@@ -27,8 +27,16 @@ pub(crate) fn report_each<M: fmt::Display>(
     code: DiagnosticCode,
     messages: impl Iterator<Item = (TagId, M)>,
 ) {
+    report_all(messages.map(|(tag, message)| (code, tag, message)));
+}
+
+/// Reports several codes about several tags. In strict mode it panics once all of them have been reported.
+#[cold]
+pub(crate) fn report_all<M: fmt::Display>(
+    messages: impl Iterator<Item = (DiagnosticCode, TagId, M)>,
+) {
     let mut first = None;
-    for (tag, message) in messages {
+    for (code, tag, message) in messages {
         let fatal = deliver(code, code.level(), tag, || {
             Diagnostic::explained(code, message.to_string()).with_tag(tag)
         });

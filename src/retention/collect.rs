@@ -130,6 +130,9 @@ impl<'a> Collector<'a> {
 
     fn list(&mut self, due: &Due, reason: Option<PromotionFailure>, value: Value) {
         let Due { meta, kind } = *due;
+        if reason.is_none() {
+            self.alloc.domain().hub().behavior.promoted(meta.tag);
+        }
         let (size, tag, type_name) = (kind.layout().size(), meta.tag, kind.type_name());
         let item = match (reason, meta.policy) {
             (Some(reason), policy) => PromotedAllocation::Failed {

@@ -273,7 +273,7 @@ impl SmartAlloc {
     /// Hands over what the calling thread has freed for others, takes back up to `max` blocks that others freed for it, and
     /// returns how many it took. In any mode.
     pub fn process_deferred_frees(&self, max: usize) -> usize {
-        deferred::process(max)
+        self.domain().process_deferred(max)
     }
 
     /// What has become of frees for other threads, over all threads of the process. Exact at any time.

@@ -4,6 +4,7 @@ use core::any::type_name;
 use core::error::Error;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
 use std::thread::ThreadId;
 
 use super::this_thread;
@@ -11,6 +12,7 @@ use crate::allocators::pool::PoolBox;
 use crate::allocators::transfers;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::AllocError;
+use crate::events::{Event, Hub};
 use crate::smart_alloc::SmartAlloc;
 use crate::tags::TagId;
 
@@ -48,6 +50,8 @@ pub struct TransferHandle<T> {
     tag: TagId,
     sent: bool,
     received: bool,
+    /// Who listened to its allocator when it was made, and is told when it is received.
+    watcher: Option<Arc<Hub>>,
 }
 
 /// Tells transfers of a process apart.
@@ -90,6 +94,11 @@ impl<T> TransferHandle<T> {
         if !self.received {
             self.received = true;
             transfers::completed();
+            if let Some(hub) = self.watcher.take() {
+                hub.tell(Event::TransferEnded {
+                    size: size_of::<T>(),
+                });
+            }
         }
     }
 
@@ -324,14 +333,25 @@ impl SmartAlloc {
         value: T,
     ) -> Result<TransferHandle<T>, TransferError<T>> {
         match PoolBox::<T>::uninit(self.pool()) {
-            Ok(block) => Ok(TransferHandle {
-                value: Some(block.write(value)),
-                id: TransferId(transfers::initiated(size_of::<T>())),
-                origin: this_thread(),
-                tag: TagId::current(),
-                sent: false,
-                received: false,
-            }),
+            Ok(block) => {
+                let hub = self.domain().hub();
+                let watcher = hub.is_on().then(|| hub.clone());
+                let handle = TransferHandle {
+                    value: Some(block.write(value)),
+                    id: TransferId(transfers::initiated(size_of::<T>())),
+                    origin: this_thread(),
+                    tag: TagId::current(),
+                    sent: false,
+                    received: false,
+                    watcher,
+                };
+                if let Some(hub) = &handle.watcher {
+                    hub.tell(Event::TransferBegun {
+                        size: size_of::<T>(),
+                    });
+                }
+                Ok(handle)
+            }
             Err(error) => Err(TransferError { value, error }),
         }
     }

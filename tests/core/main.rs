@@ -8,12 +8,14 @@ const METERED: bool = false;
 
 mod allocators;
 mod barrier;
+mod behavior;
 mod boundaries;
 mod budgets;
 mod build_hints;
 mod checkpoints;
 mod common;
 mod diagnostics;
+mod events;
 mod everything;
 mod frame_map;
 mod frame_string;

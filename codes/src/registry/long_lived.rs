@@ -43,14 +43,17 @@ pub(crate) const FA403: Texts = Texts {
         wrong: "\
 let alloc = SmartAlloc::with_defaults();
 let pool = alloc.scratch_pool(\"navigation\");
-for _level in 0..1_000 {
-    let _ = pool.alloc_slice::<u64>(4_096); // never reset
+for _level in 0..3_000 {
+    // It is never reset.
+    if pool.try_alloc_slice::<u64>(4_096).is_err() {
+        break;
+    }
 }
 ",
         right: "\
 let alloc = SmartAlloc::with_defaults();
 let mut pool = alloc.scratch_pool(\"navigation\");
-for _level in 0..1_000 {
+for _level in 0..3_000 {
     let _ = pool.alloc_slice::<u64>(4_096);
     pool.reset();
 }

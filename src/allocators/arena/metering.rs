@@ -34,6 +34,7 @@ use crate::allocators::thread::Local;
 use crate::budgets::{Admission, Ledger, Memory, Payee, ThreadBudget};
 use crate::error::AllocError;
 use crate::phases;
+use crate::tags::TagId;
 
 /// Set in [`Arena::escaping`] while the arena is metered, so that its rewinds take the slow path.
 pub(super) const METERED: usize = 1 << (usize::BITS - 1);
@@ -170,6 +171,8 @@ pub(crate) struct GuardMeter {
     domain: u64,
     payee: Cell<Option<Payee>>,
     thread: Cell<*const ThreadBudget>,
+    /// The tag that the guard was opened under. Used by the arena's thread alone.
+    tag: Cell<TagId>,
     bytes: AtomicUsize,
     thread_bytes: AtomicUsize,
     settled: AtomicBool,
@@ -208,6 +211,9 @@ impl Arena {
         }
         let metered = by_domain || self.phased.get();
         if metered {
+            if !self.is_metered() {
+                local.look_for_watchers();
+            }
             self.escaping.set(self.escaping.get() | METERED);
             local.hood();
             // What guards that are not metered have given back.
@@ -217,6 +223,8 @@ impl Arena {
             self.take_back_metered();
         } else if self.is_metered() {
             self.escaping.set(self.escaping.get() & !METERED);
+            local.look_for_watchers();
+            self.watch.forget_all();
             local.limit.set(self.real_limit());
             self.move_chunks(self.hidden.replace(null_mut()));
             self.take_back_metered();
@@ -243,6 +251,7 @@ impl Arena {
                 continue;
             }
             meter.settle();
+            self.watch.guard_closed(Arc::as_ptr(meter));
             let chunks = meter.home.cache();
             meter.home.set_cache(null_mut());
             self.home.count(meter.home.bytes.swap(0, Relaxed) as usize);
@@ -331,8 +340,17 @@ impl Arena {
         layout: Layout,
         charge: FrameCharge,
         admission: Admission,
+        watched: bool,
     ) -> Result<usize, Refused> {
-        let leased = if admission == Admission::Promoted {
+        // A block that is followed has a chunk of its own, whose end is that of the block.
+        let alone = if watched && admission == Admission::Here && self.watch.has_room() {
+            self.lease_big(local, layout, false).ok()
+        } else {
+            None
+        };
+        let leased = if let Some(block) = alone {
+            Ok(block)
+        } else if admission == Admission::Promoted {
             self.lease_big(local, layout, true)
         } else {
             local.limit.set(self.real_limit());
@@ -387,6 +405,7 @@ impl Arena {
 
     /// Releases what was charged for leases in a chunk that is free again.
     pub(super) fn release_charges(&self, chunk: *mut Chunk) {
+        self.watch.chunk_freed(chunk);
         self.charges.borrow_mut().retain(|entry| {
             let stays = entry.chunk != chunk;
             if !stays {
@@ -442,6 +461,7 @@ impl GuardMeter {
             domain,
             payee: Cell::new(None),
             thread: Cell::new(null()),
+            tag: Cell::new(TagId::ROOT),
             bytes: AtomicUsize::new(0),
             thread_bytes: AtomicUsize::new(0),
             settled: AtomicBool::new(true),
@@ -453,9 +473,14 @@ impl GuardMeter {
         self.free.set(false);
         self.payee.set(payer.payee);
         self.thread.set(payer.thread);
+        self.tag.set(TagId::current());
         self.bytes.store(0, Relaxed);
         self.thread_bytes.store(0, Relaxed);
         self.settled.store(false, Relaxed);
+    }
+
+    pub(crate) fn tag(&self) -> TagId {
+        self.tag.get()
     }
 
     fn payer(&self) -> FramePayer {
@@ -547,7 +572,7 @@ impl GuardMeter {
 }
 
 /// The chunk of a leased block.
-fn chunk_of(block: usize) -> *mut Chunk {
+pub(super) fn chunk_of(block: usize) -> *mut Chunk {
     // A block where a chunk would begin has its header right before it.
     let adjacent = block.is_multiple_of(layout::CHUNK);
     chunk::of_block(block, if adjacent { layout::CHUNK } else { 1 })

@@ -21,17 +21,20 @@ mod mark;
 mod metering;
 mod region;
 mod seals;
+mod watch;
 
 use core::cell::{Cell, RefCell};
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::{Layout, System};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use big::{Big, big_of};
 use metering::{ChunkCharge, METERED};
 use region::Region;
 use seals::Seals;
+use watch::Watch;
 
 use super::chunk::{self, Chunk, State, payload_start};
 use super::domain::Domain;
@@ -43,6 +46,7 @@ use super::retained::{Mine, Retained};
 use super::thread::{Local, NotedTags};
 use crate::budgets::ThreadBudget;
 use crate::diagnostics;
+use crate::events::Event;
 use crate::phases;
 use crate::stats::ArenaStats;
 
@@ -50,6 +54,7 @@ pub(crate) use home::GuardHome;
 pub(crate) use limits::{ArenaLimits, Refused};
 pub(crate) use mark::Mark;
 pub(crate) use metering::{GuardMeter, cost};
+pub(crate) use watch::NO_GUARD;
 
 /// The arena is looked over every so many frames: its high-water mark is taken and forgotten.
 const WINDOW: u32 = 64;
@@ -110,6 +115,10 @@ pub(crate) struct Arena {
     last_frame: AtomicUsize,
     peak_frame: AtomicUsize,
     retired_chunks: AtomicUsize,
+    /// What there is to tell of blocks, while somebody listens.
+    watch: Watch,
+    /// The number of the open frame, and when it was opened, if somebody listened.
+    pub(crate) begun_at: Cell<Option<(u64, Instant)>>,
 }
 
 impl Arena {
@@ -147,6 +156,8 @@ impl Arena {
             last_frame: AtomicUsize::new(0),
             peak_frame: AtomicUsize::new(0),
             retired_chunks: AtomicUsize::new(0),
+            watch: Watch::new(),
+            begun_at: Cell::new(None),
         })
     }
 
@@ -250,6 +261,7 @@ impl Arena {
                 next = chunk.next.get();
             }
         }
+        self.watch.frame_ended(domain.hub());
         let countdown = self.countdown.get() - 1;
         self.countdown.set(countdown);
         if countdown == 0 {
@@ -259,6 +271,10 @@ impl Arena {
             }
         }
         // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
+        self.watch.tell_freed(domain.hub());
+        for _ in &unended {
+            domain.hub().tell(Event::ZoneEnded);
+        }
         if !escaped.is_empty() {
             domain.report_escapes(escaped);
         }
@@ -342,8 +358,14 @@ impl Arena {
                 (*chunk).limit.get().wrapping_sub(payload_start(chunk)),
             );
         }
+        let freed = self.watch.take_freed();
         if self.ended.get() {
             self.offer();
+        }
+        if !freed.is_empty()
+            && let Some(domain) = self.domain.upgrade()
+        {
+            watch::tell(freed, domain.hub());
         }
     }
 

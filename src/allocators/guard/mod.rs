@@ -39,9 +39,11 @@ use crate::allocators::layout::{self, footprint};
 use crate::allocators::os;
 use crate::allocators::record::{TagCounters, add};
 use crate::allocators::thread::local;
+use crate::behavior::AllocKind;
 use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
+use crate::events::Block;
 
 /// A scope of frame memory: everything allocated from it is freed, in one step, when it closes.
 ///
@@ -290,6 +292,9 @@ fn next_metered(
         Ok(mut next) => {
             next.limit = next.ptr;
             local(|local| meter.keep(charge, local, layout));
+            if domain.hub().watches() {
+                tell(&domain, arena, meter, first, top, &next, layout);
+            }
             Ok(next)
         }
         Err(error) => {
@@ -297,6 +302,51 @@ fn next_metered(
             Err(error)
         }
     }
+}
+
+/// Tells who listens of a block that the guard is about to be given. User code may run; if it panics, the guard stays as it is.
+fn tell(
+    domain: &Domain,
+    arena: &Arena,
+    meter: &GuardMeter,
+    first: *mut Chunk,
+    top: *mut Chunk,
+    next: &Next,
+    layout: Layout,
+) {
+    struct Untold<'a> {
+        arena: &'a Arena,
+        first: *mut Chunk,
+        top: *mut Chunk,
+        next: &'a Next,
+    }
+    impl Drop for Untold<'_> {
+        fn drop(&mut self) {
+            // SAFETY: a chunk that was taken for this block is in nobody's use. The guard is open.
+            unsafe {
+                if self.next.top == self.top {
+                    self.arena.take_back_big(self.next.block, self.first);
+                } else {
+                    self.arena.recycle(self.next.top, 0);
+                }
+            }
+        }
+    }
+    let unless_told = Untold {
+        arena,
+        first,
+        top,
+        next,
+    };
+    let block = Block {
+        kind: AllocKind::Frame,
+        address: next.block,
+        size: layout.size(),
+        tag: meter.tag(),
+    };
+    let (frame, _) = domain.frame_of(arena);
+    arena.watch(domain.hub(), block, meter, frame);
+    mem::forget(unless_told);
 }
 
 #[cold]

@@ -534,6 +534,17 @@ pub(crate) fn process(max: usize) -> usize {
     })
 }
 
+/// Blocks that the calling thread has taken back since its record was made, and their bytes.
+pub(crate) fn taken_back(local: &Local) -> (u64, u64) {
+    let took = &local.own_record().returns.took;
+    let blocks = took.iter().map(|blocks| blocks.load(Relaxed));
+    blocks
+        .enumerate()
+        .fold((0, 0), |(sum, bytes), (class, blocks)| {
+            (sum + blocks, bytes + blocks * class_size(class) as u64)
+        })
+}
+
 /// A frame begins on this thread.
 #[inline(always)]
 pub(crate) fn frame_begins(local: &Local) {

@@ -34,8 +34,10 @@ use crate::allocators::os;
 use crate::allocators::payer::{Charge, Payer};
 use crate::allocators::record::{LIMBO, Record, add};
 use crate::allocators::thread::{Local, local};
+use crate::behavior::AllocKind;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
+use crate::events::{self, Event, Freed};
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
@@ -360,6 +362,9 @@ fn allocate_slowly(
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
     let size = class_size(class);
+    let noted = Payer::must_note();
+    // Asked before the block is taken: a watched one has to be of a page that remembers charges.
+    let watcher = if noted { payer.watcher() } else { None };
     let charge = if lists == Lists::EMPTY {
         let charge = payer.admit(layout, size)?;
         if let Some(block) = take_charged(local, class, charge) {
@@ -367,9 +372,13 @@ fn allocate_slowly(
             return Ok(block);
         }
         charge
+    } else if watcher.is_some() {
+        Charge::tag(TagId::current())
     } else {
         Charge::NOBODY
     };
+    let pages = || local.own_record().charged.pages.load(Relaxed);
+    let before = watcher.map(|_| pages());
     let Some(block) = take_block(local, class, charge) else {
         charge.release(size);
         return Err(diagnostics::refused(AllocError::new(
@@ -379,7 +388,25 @@ fn allocate_slowly(
         )));
     };
     os::reveal(block.as_ptr() as usize, size);
-    payer.count_for_phase(size);
+    if noted {
+        payer.count_for_phase(size);
+    }
+    if let Some(hub) = watcher {
+        // If a listener panics, the block is free again.
+        let unless_told = Untold { block, class };
+        if before != Some(pages()) {
+            hub.tell(Event::Refilled {
+                class,
+                blocks: blocks_per_page(class),
+            });
+        }
+        // SAFETY: a block of this class, of a page of charged blocks: its entry is there.
+        if let Some(entry) = unsafe { charge_entry(block.as_ptr().cast(), class, false) } {
+            entry.store(charge.watched().to_word(), Relaxed);
+        }
+        hub.allocated(AllocKind::Pool, block.as_ptr() as usize, layout.size());
+        core::mem::forget(unless_told);
+    }
     Ok(block)
 }
 
@@ -405,6 +432,19 @@ fn take_charged(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u
     local.counters().pool.allocated(class_size(class));
     add(&heap.allocs[class], 1);
     NonNull::new(block.cast())
+}
+
+/// A block that nobody was given yet: freed when it drops.
+struct Untold {
+    block: NonNull<u8>,
+    class: usize,
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        // SAFETY: just allocated, and nobody's.
+        unsafe { free(self.block, self.class) }
+    }
 }
 
 /// A block from the calling thread's heaps, or from limbo's.
@@ -488,10 +528,11 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     }
     if let (Some(record), Some(entry)) = (record, entry)
         && core::ptr::eq(owner, &record.charged)
-    {
-        // A charged block of this thread's.
         // SAFETY: entries hold charges.
-        let charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
+        && let charge = unsafe { Charge::from_word(entry.load(Relaxed)) }
+        && !charge.is_watched()
+    {
+        // A charged block of this thread's, which nobody watches.
         entry.store(Charge::NOBODY.to_word(), Relaxed);
         let size = class_size(class);
         if let Some(tag) = charge.charged_tag() {
@@ -518,10 +559,15 @@ unsafe fn free_with_care(
     entry: Option<&AtomicUsize>,
 ) {
     let mut charge = Charge::NOBODY;
+    let mut freed = Freed::NOTHING;
     if let Some(entry) = entry {
         // SAFETY: entries hold charges.
         charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
         entry.store(Charge::NOBODY.to_word(), Relaxed);
+        if charge.is_watched() {
+            // Before another block can have its address.
+            freed = events::forget(block as usize);
+        }
         if let Some(tag) = charge.charged_tag() {
             let counters = record.unwrap_or(&LIMBO).counters(tag.index());
             match record {
@@ -542,7 +588,8 @@ unsafe fn free_with_care(
     };
     // When the block is: whoever gets the budget finds it free.
     charge.release(class_size(class));
-    // Last: the report runs user code.
+    // Last: both run user code.
+    freed.tell();
     if let Some(notice) = notice {
         notice.report();
     }

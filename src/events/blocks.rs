@@ -1,0 +1,75 @@
+//! The watched blocks of pools and heap, by address.
+//!
+//! Such a block may be freed by a thread that does not know where it came from, or after its allocator is gone. Its charge says
+//! that it is watched (see [`payer`](crate::allocators)), and this table by whom.
+
+use std::sync::{Arc, LazyLock};
+use std::thread::ThreadId;
+
+use hashbrown::HashMap;
+
+use super::event::{Block, Event};
+use super::hub::Hub;
+use crate::sync::Mutex;
+use crate::threads::this_thread;
+
+struct Watched {
+    hub: Arc<Hub>,
+    block: Block,
+    by: ThreadId,
+    /// The frame of that thread that was open then.
+    frame: Option<u64>,
+}
+
+const SHARDS: usize = 16;
+
+static BLOCKS: LazyLock<[Mutex<HashMap<usize, Watched>>; SHARDS]> =
+    LazyLock::new(|| core::array::from_fn(|_| Mutex::new(HashMap::new())));
+
+fn shard(address: usize) -> &'static Mutex<HashMap<usize, Watched>> {
+    &BLOCKS[(address >> 4) % SHARDS]
+}
+
+/// Remembers a block that has just been allocated on the calling thread.
+pub(super) fn remember(hub: Arc<Hub>, block: Block, frame: Option<u64>) {
+    let watched = Watched {
+        hub,
+        block,
+        by: this_thread(),
+        frame,
+    };
+    shard(block.address).lock().insert(block.address, watched);
+}
+
+/// Forgets a watched block that is about to be freed.
+pub(crate) fn forget(address: usize) -> Freed {
+    Freed(shard(address).lock().remove(&address))
+}
+
+/// What there is to tell once the block is free.
+#[must_use]
+pub(crate) struct Freed(Option<Watched>);
+
+impl Freed {
+    pub(crate) const NOTHING: Self = Self(None);
+
+    /// Tells of it. User code may run.
+    pub(crate) fn tell(self) {
+        let Some(watched) = self.0 else {
+            return;
+        };
+        let Watched {
+            hub,
+            block,
+            by,
+            frame,
+        } = watched;
+        if !hub.is_on() {
+            return;
+        }
+        let here = hub.frame_here();
+        let same_frame = frame.is_some() && frame == here && hub.same_clock(by);
+        hub.behavior.freed(block, same_frame);
+        hub.tell(Event::Freed { block, by });
+    }
+}
