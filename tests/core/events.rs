@@ -105,7 +105,7 @@ fn the_tours_match_compiles_and_hears() {
             frame_number,
             ..
         } => {
-            assert_eq!(format!("{thread_id:?} {frame_number}").is_empty(), false);
+            assert!(!format!("{thread_id:?} {frame_number}").is_empty());
             count.fetch_add(1, Relaxed);
         }
         FrameEvent::CrossThreadFreeQueued { from, to, size } => {
