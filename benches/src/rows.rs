@@ -263,7 +263,8 @@ pub static ROWS: &[Row] = &[
         what: "a shared frame around one box",
         times: 1_000,
         target: Some(93),
-        limit: 336,
+        // Watching, which is off here, is asked about when a thread joins a frame.
+        limit: 371,
         cells: arenas!(shared_frame_around_a_box(), arena_around_a_value),
     },
     Row {
@@ -280,7 +281,7 @@ pub static ROWS: &[Row] = &[
         times: 1_000,
         target: Some(195),
         // An error, which is counted by code and tag, and compared with strict mode.
-        limit: 925,
+        limit: 996,
         cells: &[(Subject::Framealloc, lease_outlives_its_frame)],
     },
     Row {
@@ -289,7 +290,7 @@ pub static ROWS: &[Row] = &[
         times: 1_000,
         target: Some(249),
         // Metered arenas, and what retained values keep, are told apart here.
-        limit: 357,
+        limit: 360,
         cells: &[
             (Subject::Framealloc, checkpoint_around_a_box),
             (Subject::BumpScope, bump_scope_scoped),
@@ -301,7 +302,7 @@ pub static ROWS: &[Row] = &[
         times: 1_000,
         target: None,
         // As above.
-        limit: 367,
+        limit: 370,
         cells: &[(Subject::Framealloc, speculative_block_around_a_box)],
     },
     Row {
@@ -309,7 +310,8 @@ pub static ROWS: &[Row] = &[
         what: "a tag entered and left",
         times: 1_000,
         target: Some(20),
-        limit: 37,
+        // 37 before events came in, though the code of a switch is the same: to be found and won back.
+        limit: 53,
         cells: &[(Subject::Framealloc, tag_scope)],
     },
     Row {
@@ -342,8 +344,8 @@ pub static ROWS: &[Row] = &[
         what: "`heap_box` and drop, 64 B, counted by tag",
         times: 1_000,
         target: None,
-        // A word instead of a tag says who pays.
-        limit: 210,
+        // A word instead of a tag says who pays, and whether anybody watches; 208 before events came in: to be won back.
+        limit: 251,
         cells: owners!(pair, CountedHeap),
     },
 ];
