@@ -19,6 +19,9 @@ pub struct Path {
     pub attempts: u32,
 }
 
+/// The main thread's ends of the channels to a worker.
+pub type Channels<T> = (SyncSender<Order>, Receiver<TransferHandle<T>>);
+
 /// Starts a thread that answers an order a frame with what `work` finds out.
 pub fn start<'s, T: Send + 'static, W>(
     scope: &'s thread::Scope<'s, '_>,
@@ -26,7 +29,7 @@ pub fn start<'s, T: Send + 'static, W>(
     barrier: &'s Arc<FrameBarrier>,
     name: &'static str,
     begin: impl FnOnce(&'s SmartAlloc) -> W + Send + 's,
-) -> Result<(SyncSender<Order>, Receiver<TransferHandle<T>>), Box<dyn Error>>
+) -> Result<Channels<T>, Box<dyn Error>>
 where
     W: FnMut(Order) -> T,
 {
