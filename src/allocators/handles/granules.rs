@@ -208,7 +208,7 @@ mod tests {
     /// The first place where a value fits, looked for the long way.
     fn first(granules: &Granules, need: Need) -> Option<u16> {
         (0..=GRANULES - need.len).find(|&at| {
-            (granules.base + usize::from(at)) % usize::from(need.step) == 0
+            (granules.base + usize::from(at)).is_multiple_of(usize::from(need.step))
                 && (at..at + need.len)
                     .all(|g| granules.used[usize::from(g) / 64] >> (g % 64) & 1 == 0)
         })
