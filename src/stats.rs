@@ -8,8 +8,9 @@ use crate::tags::{TagId, TagTotals};
 
 /// What an allocator holds and has handed out. See [`SmartAlloc::stats`](crate::SmartAlloc::stats).
 ///
-/// Pools and the heap are shared by all allocators of the process, so their figures are the process's; they are exact at any
-/// time, from any thread. A frame allocation has no free of its own, so frame memory is told in bytes only.
+/// Pools and the heap are shared by all allocators of the process, so their figures are the process's, and may be asked for at
+/// any time, from any thread. Threads are counted one after another: what others allocate and free meanwhile may be in one
+/// figure and not yet in another. A frame allocation has no free of its own, so frame memory is told in bytes only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocStats {

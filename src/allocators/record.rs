@@ -12,6 +12,8 @@
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
+#[cfg(feature = "snapshots")]
+use core::sync::atomic::AtomicI64;
 use core::sync::atomic::{
     AtomicPtr, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
@@ -124,10 +126,20 @@ pub(crate) struct Record {
     pub(crate) returns: Returns,
     blocks: [AtomicPtr<CounterBlock>; BLOCKS],
     pub(crate) transfers: Transfers,
+    /// What the threads before its present one left on their account.
+    #[cfg(feature = "snapshots")]
+    pub(super) inherited: Inherited,
     /// Set before the record is published; limbo's is 0.
     number: AtomicU64,
     next_all: AtomicPtr<Record>,
     next_idle: Cell<*const Record>,
+}
+
+/// Live bytes by what earlier threads of a record did, which may have freed more than they allocated.
+#[cfg(feature = "snapshots")]
+pub(super) struct Inherited {
+    pub(super) pool_bytes: AtomicI64,
+    pub(super) heap_bytes: AtomicI64,
 }
 
 // SAFETY: `pool`, `charged`, `returns` and `next_idle` are touched only by the thread that holds the record, or under the idle list's lock;
@@ -142,6 +154,11 @@ impl Record {
             returns: Returns::new(),
             blocks: [const { AtomicPtr::new(null_mut()) }; BLOCKS],
             transfers: Transfers::new(),
+            #[cfg(feature = "snapshots")]
+            inherited: Inherited {
+                pool_bytes: AtomicI64::new(0),
+                heap_bytes: AtomicI64::new(0),
+            },
             number: AtomicU64::new(0),
             next_all: AtomicPtr::new(null_mut()),
             next_idle: Cell::new(null()),
@@ -161,7 +178,22 @@ impl Record {
         };
         let record = if idle.is_null() { new_record() } else { idle };
         // SAFETY: records are never freed.
-        unsafe { record.as_ref() }
+        let record = unsafe { record.as_ref() };
+        #[cfg(feature = "snapshots")]
+        if let Some(adopted) = record {
+            adopted.inherit();
+        }
+        record
+    }
+
+    /// A thread takes over: what the ones before it did is not its own.
+    #[cfg(feature = "snapshots")]
+    fn inherit(&self) {
+        let pool = self.pool.live_bytes() + self.charged.live_bytes();
+        let mut heap = 0;
+        self.visit(&mut |_, counters| heap += counters.heap.live_bytes());
+        self.inherited.pool_bytes.store(pool, Relaxed);
+        self.inherited.heap_bytes.store(heap, Relaxed);
     }
 
     /// Leaves the record, which the calling thread holds, to the next thread that starts.

@@ -18,6 +18,8 @@
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
+#[cfg(feature = "snapshots")]
+use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use super::arena::Arena;
@@ -465,16 +467,17 @@ pub(crate) fn for_each_counter(mut visit: impl FnMut(u32, &TagCounters)) {
     for_each_record(|record| record.visit(&mut visit));
 }
 
-/// What one thread holds of pools and heap.
+/// What the threads of one record took from pools and heap, less what they gave back, their own or others'.
 #[cfg(feature = "snapshots")]
 pub(crate) struct ThreadUse {
-    /// The number of its record.
+    /// The record's number.
     pub(crate) number: u64,
-    /// Bytes that it took from pools, less those that it gave back, its own or others'.
     pub(crate) pool_bytes: i64,
-    pub(crate) pool_reserved: u64,
-    /// The same of the heap; filled by who looks at the counters.
+    /// Filled by who looks at the counters of tags.
     pub(crate) heap_bytes: i64,
+    pub(crate) pool_reserved: u64,
+    inherited_pool_bytes: i64,
+    inherited_heap_bytes: i64,
 }
 
 #[cfg(feature = "snapshots")]
@@ -484,9 +487,21 @@ impl ThreadUse {
         Self {
             number: record.number(),
             pool_bytes: heaps.iter().map(|heap| heap.live_bytes()).sum(),
-            pool_reserved: heaps.iter().map(|heap| heap.page_bytes()).sum(),
             heap_bytes: 0,
+            pool_reserved: heaps.iter().map(|heap| heap.page_bytes()).sum(),
+            inherited_pool_bytes: record.inherited.pool_bytes.load(Relaxed),
+            inherited_heap_bytes: record.inherited.heap_bytes.load(Relaxed),
         }
+    }
+
+    /// The part of the pools that is the present thread's doing: below zero where it frees what others allocate.
+    pub(crate) fn own_pool_bytes(&self) -> i64 {
+        self.pool_bytes - self.inherited_pool_bytes
+    }
+
+    /// The same of the heap.
+    pub(crate) fn own_heap_bytes(&self) -> i64 {
+        self.heap_bytes - self.inherited_heap_bytes
     }
 }
 

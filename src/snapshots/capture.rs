@@ -190,8 +190,8 @@ impl Started {
         for (thread, arena) in snapshot.threads.iter_mut().zip(&arenas) {
             let mut used = threads.iter();
             if let Some(used) = used.find(|used| Some(used.number) == arena.record) {
-                thread.pool_bytes = positive(used.pool_bytes);
-                thread.heap_bytes = positive(used.heap_bytes);
+                thread.pool_bytes = positive(used.own_pool_bytes());
+                thread.heap_bytes = positive(used.own_heap_bytes());
             }
         }
         let transfers = alloc.transfer_stats();

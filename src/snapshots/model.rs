@@ -86,8 +86,7 @@ pub struct ThreadSnapshot {
     pub name: String,
     /// Frame memory that its last frame used.
     pub frame_bytes: u64,
-    /// Live memory that it allocated from pools, less what it freed of others'; 0 if it freed more. It includes what threads
-    /// left behind that ended before it began.
+    /// Live memory that it allocated from pools, less what it freed of others'; 0 if it freed more.
     pub pool_bytes: u64,
     /// The same of the heap.
     pub heap_bytes: u64,

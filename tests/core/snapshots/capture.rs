@@ -35,6 +35,27 @@ fn named<R: Send>(name: &str, f: impl FnOnce() -> R + Send) -> R {
 }
 
 #[test]
+fn a_thread_is_shown_with_what_it_did_itself() {
+    let alloc = SmartAlloc::new(AllocConfig::minimal());
+    for _ in 0..20 {
+        let made: Vec<_> = (0..100)
+            .map(|_| (alloc.pool_box([0_u8; 64]), alloc.heap_box([0_u8; 10_000])))
+            .collect();
+        // Freed more than it allocated, and leaves that to a thread that comes after it.
+        on_a_thread(|| drop(made));
+        named("snapshot-successor", || {
+            alloc.begin_frame();
+            let kept = (alloc.pool_box([0_u8; 64]), alloc.heap_box([0_u8; 10_000]));
+            let snapshot = alloc.snapshot();
+            let thread = thread_named(&snapshot, "snapshot-successor");
+            assert_eq!((thread.pool_bytes, thread.heap_bytes), (64, 10_000));
+            drop(kept);
+            alloc.end_frame();
+        });
+    }
+}
+
+#[test]
 fn memory_is_shown_by_tag_kind_and_thread() {
     let alloc = SmartAlloc::new(AllocConfig::minimal().with_pool_tags(true));
     // Has an arena from here on, and does not adopt the worker's later.
