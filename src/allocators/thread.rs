@@ -118,10 +118,18 @@ thread_local! {
     static LATE_EXIT: Exit = const { Exit };
 }
 
-/// Runs `f` with the calling thread's state.
+/// Runs `f` with the calling thread's state. For the fast paths, which reach a field or two: each is one segment-relative access.
 #[inline(always)]
 pub(crate) fn local<R>(f: impl FnOnce(&Local) -> R) -> R {
     LOCAL.with(f)
+}
+
+/// [`local`] for what reaches many fields: finds the address once, and inlines `f` whatever its size.
+#[inline(always)]
+pub(crate) fn local_by_address<R>(f: impl FnOnce(&Local) -> R) -> R {
+    let local = LOCAL.with(core::ptr::from_ref);
+    // SAFETY: the state has no destructor, so it is there as long as its thread, which this is.
+    f(unsafe { &*local })
 }
 
 struct Exit;

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::registry::TagId;
-use crate::allocators::thread::{OuterTag, local};
+use crate::allocators::thread::{OuterTag, local_by_address};
 
 /// Makes a tag the thread's current one until it drops, also when unwinding.
 ///
@@ -32,7 +32,7 @@ impl TagScope {
     #[inline]
     pub fn enter(tag: TagId) -> Self {
         Self {
-            outer: local(|local| local.enter_tag(tag.index())),
+            outer: local_by_address(|local| local.enter_tag(tag.index())),
         }
     }
 }
@@ -40,7 +40,7 @@ impl TagScope {
 impl Drop for TagScope {
     #[inline]
     fn drop(&mut self) {
-        local(|local| local.leave_tag(&self.outer));
+        local_by_address(|local| local.leave_tag(&self.outer));
     }
 }
 

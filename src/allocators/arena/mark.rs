@@ -6,7 +6,7 @@ use super::Arena;
 use super::seals::{InUse, Refused};
 use crate::allocators::domain::Domain;
 use crate::allocators::one_thread::Here;
-use crate::allocators::thread::{Local, local};
+use crate::allocators::thread::{Local, local_by_address};
 use crate::checkpoints::{RollbackError, RollbackErrorKind};
 
 /// A place in a frame to roll back to.
@@ -33,7 +33,7 @@ impl Mark {
 impl Domain {
     /// Marks where this thread's frame stands. If none is open here, the mark is in none.
     pub(crate) fn mark(&self) -> Mark {
-        local(|local| {
+        local_by_address(|local| {
             let Some(arena) = self.open_arena(local) else {
                 return Mark {
                     domain: self.id(),
@@ -63,7 +63,7 @@ impl Domain {
         if mark.domain != self.id() {
             return refuse(RollbackErrorKind::OtherAllocator);
         }
-        local(|local| {
+        local_by_address(|local| {
             let Some(arena) = self.open_arena(local) else {
                 return refuse(RollbackErrorKind::NoFrame);
             };
@@ -95,7 +95,7 @@ impl Domain {
 
     /// Keeps what was leased on this thread since `mark`, which becomes stale.
     pub(crate) fn release(&self, mark: Mark) {
-        local(|local| {
+        local_by_address(|local| {
             if let Some(arena) = self.open_arena(local)
                 && ptr::from_ref(arena).addr() == mark.arena
             {
