@@ -1,10 +1,13 @@
 //! What it costs to turn something on: the same operation with and without, in turns.
 
 use crate::times::{clocked, median};
-use framealloc::{AllocConfig, AllocationTag, FrameBarrier, SmartAlloc};
+use framealloc::{
+    AllocConfig, AllocationTag, FrameBarrier, FrameBox, HeapBox, PoolBox, SmartAlloc,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
+const ROOM: &str = "the benchmarks stay below every limit";
 /// An odd number, so that the median is one of the rounds.
 const ROUNDS: usize = 41;
 /// Operations of a turn.
@@ -56,22 +59,34 @@ pub fn measure() -> Vec<Cost> {
     };
     vec![
         row(
-            "a budget on the tag: `frame_box` and drop, 16 B",
+            "a budget on the tag: `frame_box`, 16 B",
             5.0,
-            frame_boxes(plain()),
-            frame_boxes(budgeted()),
+            allocations::<InFrame>(plain()),
+            allocations::<InFrame>(budgeted()),
         ),
         row(
-            "a budget on the tag: `pool_box` and drop, 64 B",
+            "a budget on the tag: `pool_box`, 64 B",
             5.0,
-            pool_boxes(plain()),
-            pool_boxes(budgeted()),
+            allocations::<InPool>(plain()),
+            allocations::<InPool>(budgeted()),
         ),
         row(
-            "a budget on the tag: `heap_box` and drop, 64 B",
+            "a budget on the tag: the drop of a `PoolBox`, 64 B",
             5.0,
-            heap_boxes(plain()),
-            heap_boxes(budgeted()),
+            drops::<InPool>(plain()),
+            drops::<InPool>(budgeted()),
+        ),
+        row(
+            "a budget on the tag: `heap_box`, 64 B",
+            5.0,
+            allocations::<OnHeap>(plain()),
+            allocations::<OnHeap>(budgeted()),
+        ),
+        row(
+            "a budget on the tag: the drop of a `HeapBox`, 64 B",
+            5.0,
+            drops::<OnHeap>(plain()),
+            drops::<OnHeap>(budgeted()),
         ),
         row(
             "a transfer, received on its thread (without: a `pool_box`), 64 B",
@@ -107,28 +122,80 @@ fn budgeted() -> SmartAlloc {
     alloc
 }
 
-fn frame_boxes(alloc: SmartAlloc) -> Turn {
+/// A kind of box.
+trait Kind: 'static {
+    type Box<'a>;
+    fn make(alloc: &SmartAlloc, i: u64) -> Self::Box<'_>;
+}
+
+struct InFrame;
+struct InPool;
+struct OnHeap;
+
+impl Kind for InFrame {
+    type Box<'a> = FrameBox<'a, [u64; 2]>;
+
+    #[inline(always)]
+    fn make(alloc: &SmartAlloc, i: u64) -> Self::Box<'_> {
+        alloc.frame_box([i; 2]).expect(ROOM)
+    }
+}
+
+impl Kind for InPool {
+    type Box<'a> = PoolBox<[u64; 8]>;
+
+    #[inline(always)]
+    fn make(alloc: &SmartAlloc, i: u64) -> Self::Box<'_> {
+        alloc.pool_box([i; 8]).expect(ROOM)
+    }
+}
+
+impl Kind for OnHeap {
+    type Box<'a> = HeapBox<[u64; 8]>;
+
+    #[inline(always)]
+    fn make(alloc: &SmartAlloc, i: u64) -> Self::Box<'_> {
+        alloc.heap_box([i; 8]).expect(ROOM)
+    }
+}
+
+/// Clocks allocations alone, a frame's at a time.
+fn allocations<K: Kind>(alloc: SmartAlloc) -> Turn {
+    frames::<K>(alloc, |alloc, held| {
+        clocked(|| held.extend((0..A_FRAME as u64).map(|i| black_box(K::make(alloc, i)))))
+    })
+}
+
+/// Clocks drops alone, a frame's at a time.
+fn drops<K: Kind>(alloc: SmartAlloc) -> Turn {
+    frames::<K>(alloc, |alloc, held| {
+        held.extend((0..A_FRAME as u64).map(|i| K::make(alloc, i)));
+        clocked(|| held.clear())
+    })
+}
+
+/// Adds up what `clock` says of each frame.
+fn frames<K: Kind>(
+    alloc: SmartAlloc,
+    clock: for<'a> fn(&'a SmartAlloc, &mut Vec<K::Box<'a>>) -> Duration,
+) -> Turn {
     Box::new(move || {
         alloc.with_tag(TAG.name(), |alloc| {
-            clocked(|| {
-                for _ in 0..TIMES / A_FRAME {
-                    alloc.begin_frame();
-                    for i in 0..A_FRAME as u64 {
-                        drop(black_box(alloc.frame_box([i; 2])));
-                    }
-                    alloc.end_frame();
-                }
-            })
+            let mut held = Vec::with_capacity(A_FRAME);
+            let mut spent = Duration::ZERO;
+            for _ in 0..TIMES / A_FRAME {
+                alloc.begin_frame();
+                spent += clock(alloc, &mut held);
+                held.clear();
+                alloc.end_frame();
+            }
+            spent
         })
     })
 }
 
 fn pool_boxes(alloc: SmartAlloc) -> Turn {
-    repeat(alloc, |alloc, i| drop(black_box(alloc.pool_box([i; 8]))))
-}
-
-fn heap_boxes(alloc: SmartAlloc) -> Turn {
-    repeat(alloc, |alloc, i| drop(black_box(alloc.heap_box([i; 8]))))
+    repeat(alloc, |alloc, i| drop(black_box(InPool::make(alloc, i))))
 }
 
 fn transfers(alloc: SmartAlloc) -> Turn {

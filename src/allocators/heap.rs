@@ -152,6 +152,18 @@ pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
 unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
     let whole = with_prefix(layout)
         .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
+    // Most of what budgets pay for is freed under the tag that allocated it.
+    let of_this_tag = local(|local| {
+        let payee = charge.payee_with_credit(local)?;
+        local.counters().heap.freed(layout.size());
+        Some(payee)
+    });
+    if let Some(payee) = of_this_tag {
+        // SAFETY: the caller's contract.
+        unsafe { deallocate(block, layout, whole) };
+        payee.take_back(layout.size());
+        return;
+    }
     // Before another block can have its address.
     let freed = if charge.is_watched() {
         events::forget(block.as_ptr() as usize)
@@ -167,17 +179,18 @@ unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
 
 /// Gives a block back to the system.
 #[inline(always)]
-unsafe fn give_back(
-    block: NonNull<u8>,
-    layout: Layout,
-    (whole, prefix): (Layout, usize),
-    charge: Charge,
-) {
+unsafe fn give_back(block: NonNull<u8>, layout: Layout, whole: (Layout, usize), charge: Charge) {
     with_traffic(
         charge,
         |traffic| traffic.freed(layout.size()),
         |shared| shared.freed_shared(layout.size()),
     );
+    // SAFETY: the caller's contract.
+    unsafe { deallocate(block, layout, whole) }
+}
+
+#[inline(always)]
+unsafe fn deallocate(block: NonNull<u8>, layout: Layout, (whole, prefix): (Layout, usize)) {
     // SAFETY: the caller's contract.
     unsafe {
         if os::POISONS {

@@ -66,6 +66,19 @@ impl Payer {
         Ok(Charge::account(payee.account))
     }
 
+    /// Where the current tag's blocks are paid from, if that is this thread's credit alone and nobody wants to know.
+    #[inline(always)]
+    pub(crate) fn payee_with_credit(&self, local: &Local) -> Option<Payee> {
+        let ledger = self.ledger.as_ref()?;
+        let (known, payee) = local.known_payee.get()?;
+        let current = known == (ledger.version(), local.tag.get());
+        (current
+            && local.phases.get() == 0
+            && !local.record.get().is_null()
+            && !payee.account.has_thread())
+        .then_some(payee)
+    }
+
     /// The limits that a block of the current tag counts against, with the bytes that they leave; `None` if there are none.
     pub(crate) fn room(&self) -> Option<Room> {
         let ledger = self.ledger.as_ref()?;
@@ -156,7 +169,8 @@ impl Charge {
         self.0 & (WATCHED | TAG) == TAG
     }
 
-    fn account(account: &'static Account) -> Self {
+    #[inline]
+    pub(crate) fn account(account: &'static Account) -> Self {
         Self(core::ptr::from_ref(account).expose_provenance())
     }
 
@@ -179,6 +193,20 @@ impl Charge {
         let account = core::ptr::with_exposed_provenance::<Account>(address);
         // SAFETY: the word is an account's address (accounts are aligned to a word), and accounts are never freed.
         Some(unsafe { &*account })
+    }
+
+    /// Where the block's bytes go back to, if it is an account that pays for blocks of the current tag, from this thread's
+    /// credit alone, and nobody has to be told.
+    #[inline(always)]
+    pub(crate) fn payee_with_credit(self, local: &Local) -> Option<Payee> {
+        let ((_, tag), payee) = local.known_payee.get()?;
+        // A watched block's word is no account's.
+        let its = self == Self::account(payee.account);
+        let usable = tag == local.tag.get()
+            && !local.record.get().is_null()
+            && !payee.account.has_thread()
+            && !payee.slot.is_revoked();
+        (its && usable).then_some(payee)
     }
 
     /// The tag that is charged; `None` if nobody is.

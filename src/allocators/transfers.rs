@@ -30,6 +30,7 @@ impl Transfers {
 const SEQUENCE_BITS: u32 = 40;
 
 /// Counts a transfer that begins, and returns an id that no other has.
+#[inline]
 pub(crate) fn initiated(bytes: usize) -> u64 {
     local(|local| {
         let (record, before) = match local.record() {
@@ -48,6 +49,7 @@ pub(crate) fn initiated(bytes: usize) -> u64 {
     })
 }
 
+#[inline]
 pub(crate) fn completed() {
     count(|transfers| &transfers.completed);
 }
@@ -56,6 +58,7 @@ pub(crate) fn dropped() {
     count(|transfers| &transfers.dropped);
 }
 
+#[inline]
 fn count(counter: impl Fn(&'static Transfers) -> &'static AtomicU64) {
     local(|local| match local.record() {
         Some(record) => add(counter(&record.transfers), 1),

@@ -68,6 +68,7 @@ impl Switch {
         }
     }
 
+    #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.on.load(Acquire)
     }
@@ -120,6 +121,7 @@ impl Drop for Events {
 
 impl Hub {
     /// Whether anybody listens.
+    #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.listening.load(Acquire) != 0
     }

@@ -21,6 +21,7 @@ use core::cell::Cell;
 use std::thread::{self, ThreadId};
 
 /// The calling thread's id. Asking the standard library costs ten times as much.
+#[inline]
 pub(crate) fn this_thread() -> ThreadId {
     thread_local! {
         static ID: Cell<Option<ThreadId>> = const { Cell::new(None) };

@@ -3,6 +3,7 @@
 use core::any::type_name;
 use core::error::Error;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread::ThreadId;
@@ -76,7 +77,8 @@ impl<T> TransferHandle<T> {
     /// Accepts the value: the calling thread owns it now.
     pub fn receive(mut self) -> PoolBox<T> {
         self.note_received();
-        self.value.take().expect(HELD)
+        // Nothing is left in it that would have to be dropped.
+        ManuallyDrop::new(self).value.take().expect(HELD)
     }
 
     /// Accepts the value where it is, for a handle that cannot be moved. May be called again.

@@ -21,13 +21,12 @@
 
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{
-    AtomicPtr, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::Layout;
 
 use super::batch::{self, Batch};
-use super::class::{CLASSES, PAGE, block_index, blocks_per_page, class_size, first_block};
+use super::charged::{self, charge_entry};
+use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::deferred::{self, Mode, Notice, Queue, Returns};
 use super::remote::Block;
 use crate::allocators::os;
@@ -49,13 +48,13 @@ const FREE_BYTES: usize = size_of::<*mut Block>();
 const SEGMENT: usize = 2 << 20;
 
 #[repr(C)]
-struct Page {
+pub(super) struct Page {
     owner: *const PoolHeap,
     class: usize,
     /// Where its blocks go that other threads free.
     queue: *const Queue,
     /// The charges of its blocks, by index; null in a page whose blocks are not charged.
-    charges: AtomicPtr<AtomicUsize>,
+    pub(super) charges: AtomicPtr<AtomicUsize>,
 }
 
 /// Which lists an allocator takes blocks from: an offset into [`PoolHeap::free`].
@@ -71,46 +70,8 @@ impl Lists {
 
 /// The page of a pooled block.
 #[inline(always)]
-fn page_of(block: *mut Block) -> *mut Page {
+pub(super) fn page_of(block: *mut Block) -> *mut Page {
     (block as usize & !(PAGE - 1)) as *mut Page
-}
-
-/// The entry for `block` in its page's table of charges. `None` if the page has no table, and there is no memory for one.
-///
-/// # Safety
-///
-/// `block` is a pooled block of `class`, and of a page of charged blocks if a table is to be made.
-unsafe fn charge_entry(
-    block: *mut Block,
-    class: usize,
-    make: bool,
-) -> Option<&'static AtomicUsize> {
-    let page = page_of(block);
-    // SAFETY: pages are never freed, nor are their tables (I5).
-    unsafe {
-        let mut table = (*page).charges.load(Acquire);
-        if table.is_null() {
-            if !make {
-                return None;
-            }
-            let layout = Layout::array::<AtomicUsize>(blocks_per_page(class)).ok()?;
-            let fresh = os::map(layout)?;
-            table = fresh.cast::<AtomicUsize>().as_ptr();
-            for index in 0..blocks_per_page(class) {
-                table
-                    .add(index)
-                    .write(AtomicUsize::new(Charge::NOBODY.to_word()));
-            }
-            // Blocks of a page may be in use by several threads.
-            let charges = &(*page).charges;
-            if let Err(first) = charges.compare_exchange(null_mut(), table, Release, Acquire) {
-                os::unmap(fresh, layout);
-                table = first;
-            }
-        }
-        let index = block_index(class, block as usize - page as usize);
-        Some(&*table.add(index))
-    }
 }
 
 #[repr(C, align(128))]
@@ -124,8 +85,8 @@ pub(crate) struct PoolHeap {
     /// other way round: a page of uncharged blocks has no table, and its owner frees without looking for one.
     charged: bool,
     /// Blocks handed out and taken back by this thread, by class; what is live is the difference over all threads.
-    allocs: [AtomicU64; CLASSES],
-    frees: [AtomicU64; CLASSES],
+    pub(super) allocs: [AtomicU64; CLASSES],
+    pub(super) frees: [AtomicU64; CLASSES],
     /// Blocks of other owners that this thread freed.
     gave: [AtomicU64; CLASSES],
     pages: AtomicU64,
@@ -293,15 +254,22 @@ impl PoolHeap {
     ///
     /// `block` is free, the caller's, of `class`, and of a page of blocks that are charged if this heap's are.
     #[inline(always)]
-    unsafe fn put(&self, block: *mut Block, class: usize) {
+    pub(super) unsafe fn put(&self, block: *mut Block, class: usize) {
         let list = &self.free[class];
         // SAFETY: the caller's contract.
         unsafe { Block::set_next(block, list.get()) };
         list.set(block);
     }
 
+    /// The free block that would be taken next.
     #[inline(always)]
-    fn pop(&self, lists: Lists, class: usize) -> Option<*mut Block> {
+    pub(super) fn first(&self, class: usize) -> Option<*mut Block> {
+        let block = self.free[class].get();
+        (!block.is_null()).then_some(block)
+    }
+
+    #[inline(always)]
+    pub(super) fn pop(&self, lists: Lists, class: usize) -> Option<*mut Block> {
         // SAFETY: a class is less than `CLASSES`, and the lists' offset is zero or that.
         let list = unsafe { self.free.get_unchecked(lists.0 + class) };
         let block = list.get();
@@ -361,17 +329,30 @@ fn allocate_slowly(
     lists: Lists,
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
+    if lists == Lists::EMPTY
+        && let Some(block) = charged::take_on_credit(local, class, payer)
+    {
+        os::reveal(block.as_ptr() as usize, class_size(class));
+        return Ok(block);
+    }
+    allocate_with_care(local, class, layout, lists, payer)
+}
+
+/// Allocates where somebody has to be asked or told, or the list is empty.
+#[inline(never)]
+fn allocate_with_care(
+    local: &Local,
+    class: usize,
+    layout: Layout,
+    lists: Lists,
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
     let size = class_size(class);
     let noted = Payer::must_note();
     // Asked before the block is taken: a watched one has to be of a page that remembers charges.
     let watcher = if noted { payer.watcher() } else { None };
     let charge = if lists == Lists::EMPTY {
-        let charge = payer.admit(layout, size)?;
-        if let Some(block) = take_charged(local, class, charge) {
-            os::reveal(block.as_ptr() as usize, size);
-            return Ok(block);
-        }
-        charge
+        payer.admit(layout, size)?
     } else if watcher.is_some() {
         Charge::tag(TagId::current())
     } else {
@@ -408,30 +389,6 @@ fn allocate_slowly(
         core::mem::forget(unless_told);
     }
     Ok(block)
-}
-
-/// A block that is charged, in the common case: there is one, its page has a table, and no phase wants to know.
-#[inline]
-fn take_charged(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>> {
-    if local.record.get().is_null()
-        || local.phases.get() != 0
-        || charge.charged_tag().map(TagId::index) != Some(local.tag.get())
-    {
-        return None;
-    }
-    // SAFETY: records are never freed (I5), and this one is the calling thread's.
-    let heap = unsafe { &(*local.record.get()).charged };
-    let block = heap.pop(Lists::FREE, class)?;
-    // SAFETY: a block of this class, of a page of this heap.
-    let Some(entry) = (unsafe { charge_entry(block, class, false) }) else {
-        // SAFETY: just taken.
-        unsafe { heap.put(block, class) };
-        return None;
-    };
-    entry.store(charge.to_word(), Relaxed);
-    local.counters().pool.allocated(class_size(class));
-    add(&heap.allocs[class], 1);
-    NonNull::new(block.cast())
 }
 
 /// A block that nobody was given yet: freed when it drops.
@@ -518,31 +475,18 @@ unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     os::reveal(block as usize, links_of(class) * size_of::<*mut Block>());
     // SAFETY: as in `free`.
     let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
+    if let Some(entry) = entry
+        // SAFETY: the caller's contract.
+        && unsafe { charged::free_into_credit(local, block, class, owner, entry) }
+    {
+        return;
+    }
     let record = local.record();
     // Most of the time, another block goes where the last one went.
     if let (Some(record), None) = (record, entry)
         && record.pool.batch.add_another(block, owner)
     {
         add(&record.pool.gave[class], 1);
-        return;
-    }
-    if let (Some(record), Some(entry)) = (record, entry)
-        && core::ptr::eq(owner, &record.charged)
-        // SAFETY: entries hold charges.
-        && let charge = unsafe { Charge::from_word(entry.load(Relaxed)) }
-        && !charge.is_watched()
-    {
-        // A charged block of this thread's, which nobody watches.
-        entry.store(Charge::NOBODY.to_word(), Relaxed);
-        let size = class_size(class);
-        if let Some(tag) = charge.charged_tag() {
-            record.counters(tag.index()).pool.freed(size);
-        }
-        add(&record.charged.frees[class], 1);
-        leave_on_list(block, class);
-        // SAFETY: the page is this heap's.
-        unsafe { record.charged.put(block, class) };
-        charge.release(size);
         return;
     }
     // SAFETY: the caller's contract.

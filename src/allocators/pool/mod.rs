@@ -1,6 +1,7 @@
 //! Pools: small values of any lifetime, freed from any thread.
 
 mod batch;
+mod charged;
 pub(crate) mod class;
 pub(crate) mod deferred;
 pub(crate) mod heap;
