@@ -20,6 +20,8 @@ mod error;
 mod events;
 mod groups;
 mod handles;
+#[cfg(feature = "debug")]
+mod leaks;
 mod not_stored;
 mod parts;
 mod phases;
@@ -66,6 +68,8 @@ pub use events::{
 };
 pub use groups::{FreedGroup, GroupAllocator, GroupError, GroupHandle, GroupId, GroupStats};
 pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOptions, PinGuard};
+#[cfg(feature = "debug")]
+pub use leaks::{LeakGroup, LeakReport, LeakTotals, LeakTracker, StackFrame};
 pub use not_stored::NotStored;
 pub use phases::{Phase, PhaseGuard};
 pub use retention::{

@@ -6,6 +6,8 @@ use crate::allocators::payer::Payer;
 use crate::budgets::BudgetManager;
 use crate::groups::GroupAllocator;
 use crate::handles::HandleAllocator;
+#[cfg(feature = "debug")]
+use crate::leaks::ReportAtDrop;
 use crate::scratch::ScratchRegistry;
 #[cfg(feature = "snapshots")]
 use crate::snapshots::LastCapture;
@@ -25,11 +27,16 @@ pub(crate) struct Parts {
     /// What the last snapshot saw.
     #[cfg(feature = "snapshots")]
     pub(crate) last_capture: LastCapture,
+    /// The last field, and so the last to be dropped.
+    #[cfg(feature = "debug")]
+    report_at_drop: ReportAtDrop,
 }
 
 impl Parts {
     pub(crate) fn new(payer: Payer) -> Self {
         Self {
+            #[cfg(feature = "debug")]
+            report_at_drop: ReportAtDrop(payer.hub().cloned()),
             payer,
             ..Self::default()
         }

@@ -118,6 +118,7 @@ codes! {
         FA510 "pool-memory-dies-young" Hint RunTime "pool allocations are freed in the frame that made them";
         FA520 "promotion-churn" Warning RunTime "data is promoted again and again";
         FA530 "heap-in-hot-path" Warning RunTime "frequent heap allocations";
+        FA540 "memory-leaked" Warning RunTime "memory still held though its allocator is gone";
     }
     Lifetime, lifetime {
         FA601 "frame-memory-stored" Warning Analysis "frame memory stored where it outlives its frame";
@@ -140,6 +141,7 @@ codes! {
         FA901 "internal-error" Error RunTime "internal allocator error";
         FA902 "unknown-setting" Warning RunTime "setting not understood";
         FA903 "snapshot-not-written" Warning RunTime "snapshot could not be written";
+        FA904 "invalid-free" Error RunTime "memory freed twice, or not as it was allocated";
     }
 }
 

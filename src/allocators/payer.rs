@@ -99,6 +99,12 @@ impl Payer {
         phases::count(self.domain, bytes);
     }
 
+    /// What listens to the allocator.
+    #[cfg(feature = "debug")]
+    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
+        self.hub.as_ref()
+    }
+
     /// Who listens to what the calling thread allocates now, if anybody does.
     pub(crate) fn watcher(&self) -> Option<&Arc<Hub>> {
         self.hub.as_ref().filter(|hub| hub.watches())

@@ -10,6 +10,8 @@ use hashbrown::HashMap;
 
 use super::event::{Block, Event};
 use super::hub::Hub;
+#[cfg(feature = "debug")]
+use crate::leaks::{LeakTracker, Trace};
 use crate::sync::Mutex;
 use crate::threads::this_thread;
 
@@ -19,6 +21,9 @@ struct Watched {
     by: ThreadId,
     /// The frame of that thread that was open then.
     frame: Option<u64>,
+    /// Where it was allocated, if that is tracked.
+    #[cfg(feature = "debug")]
+    trace: Option<Arc<Trace>>,
 }
 
 const SHARDS: usize = 16;
@@ -33,12 +38,28 @@ fn shard(address: usize) -> &'static Mutex<HashMap<usize, Watched>> {
 /// Remembers a block that has just been allocated on the calling thread.
 pub(super) fn remember(hub: Arc<Hub>, block: Block, frame: Option<u64>) {
     let watched = Watched {
+        #[cfg(feature = "debug")]
+        trace: hub.leaks.trace(block),
         hub,
         block,
         by: this_thread(),
         frame,
     };
     shard(block.address).lock().insert(block.address, watched);
+}
+
+/// The traces of live blocks that this tracker has.
+#[cfg(feature = "debug")]
+pub(crate) fn traces_of(tracker: &LeakTracker) -> Vec<Arc<Trace>> {
+    let mut traces = Vec::new();
+    for shard in &*BLOCKS {
+        let blocks = shard.lock();
+        let its = blocks
+            .values()
+            .filter(|watched| core::ptr::eq(&watched.hub.leaks, tracker));
+        traces.extend(its.filter_map(|watched| watched.trace.clone()));
+    }
+    traces
 }
 
 /// Forgets a watched block that is about to be freed.
@@ -63,6 +84,7 @@ impl Freed {
             block,
             by,
             frame,
+            ..
         } = watched;
         if !hub.is_on() {
             return;

@@ -15,6 +15,8 @@ use super::profiler::ProfilerHooks;
 use crate::allocators::domain::Domain;
 use crate::allocators::thread::local;
 use crate::behavior::{AllocKind, BehaviorFilter};
+#[cfg(feature = "debug")]
+use crate::leaks::LeakTracker;
 use crate::stats::AllocStats;
 use crate::tags::TagId;
 use crate::threads::this_thread;
@@ -31,6 +33,8 @@ const LIFECYCLE: u32 = 1;
 const DIAGNOSTICS: u32 = 2;
 const PROFILER: u32 = 4;
 const BEHAVIOR: u32 = 8;
+#[cfg(feature = "debug")]
+const LEAKS: u32 = 16;
 
 /// What listens to one allocator. Blocks that are watched hold it, so it may outlive the allocator.
 pub(crate) struct Hub {
@@ -41,6 +45,8 @@ pub(crate) struct Hub {
     pub(crate) hooks: DiagnosticsHooks,
     pub(crate) profiler: ProfilerHooks,
     pub(crate) behavior: BehaviorFilter,
+    #[cfg(feature = "debug")]
+    pub(crate) leaks: LeakTracker,
 }
 
 /// Turns a listener of an allocator, or one of its own, on and off.
@@ -99,6 +105,8 @@ impl Events {
             hooks: DiagnosticsHooks::of(Switch::of(hub, DIAGNOSTICS)),
             profiler: ProfilerHooks::of(Switch::of(hub, PROFILER)),
             behavior: BehaviorFilter::of(Switch::of(hub, BEHAVIOR)),
+            #[cfg(feature = "debug")]
+            leaks: LeakTracker::of(Switch::of(hub, LEAKS)),
         }))
     }
 
@@ -112,6 +120,8 @@ impl Drop for Events {
         if self.0.listening.swap(0, AcqRel) != 0 {
             WATCHED.fetch_sub(1, AcqRel);
         }
+        #[cfg(feature = "debug")]
+        self.0.leaks.keep_forgotten();
         // Blocks may hold the hub for longer; what the listeners hold is not theirs.
         self.0.lifecycle.clear_callbacks();
         self.0.hooks.clear_listeners();
@@ -194,6 +204,8 @@ impl Hub {
         if listening == 0 {
             return;
         }
+        #[cfg(feature = "debug")]
+        self.leaks.hear(&event);
         if listening & BEHAVIOR != 0 && matches!(event, Event::FrameEnded { .. }) {
             self.behavior.end_frame();
         }

@@ -36,6 +36,8 @@ pub use lifecycle::{FrameEvent, LifecycleManager, LifecycleSummary, ThreadFrameS
 pub use listeners::ListenerId;
 pub use profiler::{MemoryEvent, ProfilerHooks, ProfilerZone};
 
+#[cfg(feature = "debug")]
+pub(crate) use blocks::traces_of;
 pub(crate) use blocks::{Freed, forget};
 pub(crate) use event::{Block, Event};
 pub(crate) use hub::{Events, Hub, Switch, somebody_watches};

@@ -24,6 +24,8 @@ mod groups;
 mod guards;
 mod handles;
 mod heap;
+#[cfg(feature = "debug")]
+mod leaks;
 mod leases;
 mod limits;
 mod model;

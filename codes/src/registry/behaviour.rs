@@ -135,3 +135,24 @@ fn update(alloc: &SmartAlloc) {
 ",
     }),
 };
+
+pub(crate) const FA540: Texts = Texts {
+    cause: "boxes that are forgotten, leaked, or kept somewhere where nobody takes them out again; with the feature `debug`, a \
+            `LeakTracker` that is on finds what is held when the last clone of the allocator is dropped",
+    remedy: "free it at the line that the report names, or, if it is to live as long as the program, say so with \
+             `LeakTracker::allow_tag` or `allow_function`",
+    example: Some(Example {
+        wrong: "\
+let alloc = SmartAlloc::with_defaults();
+alloc.leak_tracker().enable();
+std::mem::forget(alloc.pool_box([0_u8; 64]).unwrap());
+drop(alloc);
+",
+        right: "\
+let alloc = SmartAlloc::with_defaults();
+alloc.leak_tracker().enable();
+drop(alloc.pool_box([0_u8; 64]).unwrap());
+drop(alloc);
+",
+    }),
+};

@@ -21,3 +21,11 @@ pub(crate) const FA903: Texts = Texts {
              plain, empty file; frames go on meanwhile, and a request that was not answered is tried again",
     example: None,
 };
+
+pub(crate) const FA904: Texts = Texts {
+    cause: "unsafe code that gives a block of a `FrameAllocator`, `PoolAllocator` or `HeapAllocator` back twice, to another \
+            kind of allocator, or with another layout; seen with the feature `debug`, which leaves the block as it is",
+    remedy: "give each block back once, with the layout that it has; with a `LeakTracker` turned on, the report says where it \
+             was allocated and where it was freed first",
+    example: None,
+};

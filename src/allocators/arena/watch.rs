@@ -16,6 +16,8 @@ use super::metering::chunk_of;
 use super::{Arena, GuardMeter, Unaudited};
 use crate::allocators::chunk::Chunk;
 use crate::events::{Block, Event, Hub};
+#[cfg(feature = "debug")]
+use crate::leaks::Trace;
 use crate::threads::this_thread;
 
 /// Blocks of an arena that are followed at once.
@@ -32,6 +34,9 @@ pub(super) struct Watched {
     block: Block,
     /// Ends of frames that it has seen.
     frames: u64,
+    /// Where it was allocated, if that is tracked and the block is followed.
+    #[cfg(feature = "debug")]
+    trace: Option<std::sync::Arc<Trace>>,
 }
 
 pub(super) struct Watch {
@@ -102,6 +107,8 @@ impl Watch {
             }
             watched.frames += 1;
             hub.behavior.survived(watched.block, watched.frames == 1);
+            #[cfg(feature = "debug")]
+            hub.leaks.escaped(watched.trace.as_ref(), watched.frames);
         }
     }
 
@@ -149,6 +156,12 @@ impl Arena {
         let alone = unsafe { (*chunk).is_big };
         let followed = guard.is_null() && alone;
         self.watch.tell_freed(hub);
+        #[cfg(feature = "debug")]
+        let trace = if followed {
+            hub.leaks.trace(block)
+        } else {
+            None
+        };
         if followed || hub.wants_blocks() {
             self.watch.any.set(true);
             let list = if followed {
@@ -161,6 +174,8 @@ impl Arena {
                 guard,
                 block,
                 frames: 0,
+                #[cfg(feature = "debug")]
+                trace,
             });
         }
         // A guard's memory cannot outlive the guard.

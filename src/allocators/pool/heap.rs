@@ -348,6 +348,8 @@ fn allocate_with_care(
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
     let size = class_size(class);
+    // A thread that allocates for the first time learns now whether anybody listens.
+    let _ = local.record();
     let noted = Payer::must_note();
     // Asked before the block is taken: a watched one has to be of a page that remembers charges.
     let watcher = if noted { payer.watcher() } else { None };
