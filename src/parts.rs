@@ -29,14 +29,14 @@ pub(crate) struct Parts {
     pub(crate) last_capture: LastCapture,
     /// The last field, and so the last to be dropped.
     #[cfg(feature = "debug")]
-    report_at_drop: ReportAtDrop,
+    _report_at_drop: ReportAtDrop,
 }
 
 impl Parts {
     pub(crate) fn new(payer: Payer) -> Self {
         Self {
             #[cfg(feature = "debug")]
-            report_at_drop: ReportAtDrop(payer.hub().cloned()),
+            _report_at_drop: ReportAtDrop(payer.hub().cloned()),
             payer,
             ..Self::default()
         }

@@ -1,9 +1,14 @@
 //! What it costs to turn something on: the same operation with and without, in turns.
 
+use crate::peers::Peer;
 use crate::times::{clocked, median};
+use crate::trace;
 use framealloc::{
-    AllocConfig, AllocationTag, FrameBarrier, FrameBox, HeapBox, PoolBox, SmartAlloc,
+    AllocConfig, AllocationTag, FrameBarrier, FrameBox, HeapAudit, HeapBox, PoolBox, SmartAlloc,
 };
+use mimalloc::MiMalloc;
+use std::alloc::System;
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -27,6 +32,8 @@ pub struct Cost {
     pub with: f64,
     /// The median of each round's difference.
     pub more: f64,
+    /// The median of each round's ratio.
+    pub ratio: f64,
 }
 
 type Turn = Box<dyn Fn() -> Duration>;
@@ -55,6 +62,7 @@ pub fn measure() -> Vec<Cost> {
             without: median(plain.iter().copied()),
             with: median(costly.iter().copied()),
             more: median(plain.iter().zip(&costly).map(|(one, other)| other - one)),
+            ratio: median(plain.iter().zip(&costly).map(|(one, other)| other / one)),
         }
     };
     vec![
@@ -105,6 +113,18 @@ pub fn measure() -> Vec<Cost> {
                 })
             }),
             signals(),
+        ),
+        row(
+            "`HeapAudit` over the system's allocator: an allocation of a game's trace, with its growth and its free",
+            5.0,
+            traced::<System>(),
+            traced::<HeapAudit>(),
+        ),
+        row(
+            "the same over mimalloc",
+            5.0,
+            traced::<MiMalloc>(),
+            traced::<HeapAudit<MiMalloc>>(),
         ),
     ]
 }
@@ -214,6 +234,14 @@ fn repeat(alloc: SmartAlloc, operation: impl Fn(&SmartAlloc, u64) + 'static) -> 
                 }
             })
         })
+    })
+}
+
+fn traced<A: Peer>() -> Turn {
+    let replay = RefCell::new(trace::replay::<A>());
+    Box::new(move || {
+        let whole = clocked(|| replay.borrow_mut()(trace::ALLOCATIONS));
+        whole.mul_f64(TIMES as f64 / trace::ALLOCATIONS as f64)
     })
 }
 

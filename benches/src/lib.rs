@@ -10,6 +10,7 @@ pub mod peers;
 pub mod report;
 pub mod rows;
 pub mod times;
+mod trace;
 mod workloads;
 
 pub use rows::ROWS;

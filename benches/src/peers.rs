@@ -3,6 +3,7 @@
 //! Both traits are inlined away: what is counted is the peer's own code, the write of the value, and the loop around.
 
 use bump_scope::settings::BumpSettings;
+use framealloc::HeapAudit;
 use std::alloc::{GlobalAlloc, Layout, handle_alloc_error};
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -111,6 +112,11 @@ impl Peer for mimalloc::MiMalloc {
 
 impl Peer for tikv_jemallocator::Jemalloc {
     const GLOBAL: Self = tikv_jemallocator::Jemalloc;
+}
+
+/// Over another one; the counters are the library's.
+impl<A: Peer> Peer for HeapAudit<A> {
+    const GLOBAL: Self = HeapAudit::new(A::GLOBAL);
 }
 
 /// `Box` on the allocator `A`, whichever the global allocator of the process is.

@@ -86,7 +86,7 @@ pub fn times_table(times: &[Times]) -> String {
 /// What turning something on costs.
 pub fn costs_table(costs: &[Cost]) -> String {
     let mut table = String::from(
-        "| CPU time, ns | without | with | more | promised, at most |\n|---|---:|---:|---:|---:|\n",
+        "| CPU time, ns | without | with | ratio | more | promised, at most |\n|---|---:|---:|---:|---:|---:|\n",
     );
     for cost in costs {
         let Cost {
@@ -95,10 +95,11 @@ pub fn costs_table(costs: &[Cost]) -> String {
             without,
             with,
             more,
+            ratio,
         } = cost;
         let _ = writeln!(
             table,
-            "| {what} | {without:.1} | {with:.1} | **{more:.1}** | {promise:.0} |"
+            "| {what} | {without:.1} | {with:.1} | {ratio:.2} | **{more:.1}** | {promise:.0} |"
         );
     }
     table

@@ -5,9 +5,11 @@
 
 use crate::ours::{CountedHeap, Pool, allocator};
 use crate::peers::{BumpScopeDown, Heap};
+use crate::trace::{self, replay};
 use crate::workloads::*;
 use crate::{Row, Subject};
 use bumpalo::Bump;
+use framealloc::HeapAudit;
 use mimalloc::MiMalloc;
 use std::alloc::System;
 use std::marker::PhantomData;
@@ -347,5 +349,27 @@ pub static ROWS: &[Row] = &[
         // Calls of its own around malloc and free (206 where both are inlined): a word says who pays and whether anybody watches.
         limit: 251,
         cells: owners!(pair, CountedHeap),
+    },
+    Row {
+        id: "audit-system",
+        what: "an allocation of a game's trace, with its growth and its free, `HeapAudit` over the system's allocator",
+        times: trace::ALLOCATIONS,
+        target: None,
+        limit: 999,
+        cells: &[
+            (Subject::Framealloc, replay::<HeapAudit<System>>),
+            (Subject::System, replay::<System>),
+        ],
+    },
+    Row {
+        id: "audit-mimalloc",
+        what: "the same, `HeapAudit` over mimalloc",
+        times: trace::ALLOCATIONS,
+        target: None,
+        limit: 999,
+        cells: &[
+            (Subject::Framealloc, replay::<HeapAudit<MiMalloc>>),
+            (Subject::Mimalloc, replay::<MiMalloc>),
+        ],
     },
 ];

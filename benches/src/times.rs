@@ -116,7 +116,12 @@ pub fn measure() -> Vec<Times> {
 }
 
 /// Whom the others are compared to: the best known of those that can do it.
-const REFERENCES: [Subject; 3] = [Subject::Bumpalo, Subject::Mimalloc, Subject::Framealloc];
+const REFERENCES: [Subject; 4] = [
+    Subject::Bumpalo,
+    Subject::Mimalloc,
+    Subject::System,
+    Subject::Framealloc,
+];
 
 fn interleave(what: &'static str, times: usize, mut cells: Vec<(Subject, Timed)>) -> Times {
     let place_of = |wanted| cells.iter().position(|(subject, _)| *subject == wanted);

@@ -25,6 +25,8 @@ mod guards;
 mod handles;
 mod heap;
 #[cfg(feature = "debug")]
+mod invalid_frees;
+#[cfg(feature = "debug")]
 mod leaks;
 mod leases;
 mod limits;

@@ -13,6 +13,8 @@ use crate::allocators::domain::Domain;
 use crate::allocators::layout::header_is_adjacent;
 use crate::allocators::lease;
 use crate::allocators::thread::{Local, local};
+#[cfg(feature = "debug")]
+use crate::behavior::AllocKind;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 
@@ -122,6 +124,9 @@ fn stays(block: NonNull<u8>, old: Layout, new: Layout) -> bool {
 // SAFETY: each block is leased, so its chunk stays (I1) as long as the domain, which every clone holds. The allocator and what
 // holds a reference to it stay on the thread whose arena the blocks are of (I2).
 unsafe impl Blocks for FrameAllocator {
+    #[cfg(feature = "debug")]
+    const KIND: Option<AllocKind> = Some(AllocKind::Frame);
+
     #[inline]
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         if layout.size() == 0 {

@@ -3,6 +3,8 @@
 //! There are three `Allocator` traits: allocator-api2's in two versions that collections speak, and the standard library's on
 //! nightly compilers. All are implemented from one: [`Blocks`].
 
+#[cfg(feature = "debug")]
+mod checked;
 mod frame;
 mod owned;
 
@@ -12,13 +14,20 @@ pub use owned::{HeapAllocator, PoolAllocator};
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
+#[cfg(feature = "debug")]
+use crate::behavior::AllocKind;
+
 /// What an allocator of collections does. Layouts may be empty; an empty block is an address and nothing else.
 ///
 /// # Safety
 ///
 /// What the `Allocator` traits ask for: a block stays where it is, and its bytes the caller's, until it is given back or the
 /// allocator and all its clones are gone; any clone takes it back.
-pub(crate) unsafe trait Blocks {
+pub(crate) unsafe trait Blocks: Sized {
+    /// What kind of memory it is, if each block comes and goes through the `Allocator` traits: see [`checked`].
+    #[cfg(feature = "debug")]
+    const KIND: Option<AllocKind> = None;
+
     /// A block of this layout, if there is memory for one.
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>>;
 
@@ -62,6 +71,74 @@ pub(crate) unsafe trait Blocks {
     }
 }
 
+/// [`Blocks::allocate`], of what is checked.
+#[inline(always)]
+pub(crate) fn allocate<B: Blocks>(blocks: &B, layout: Layout) -> Option<NonNull<u8>> {
+    let block = blocks.allocate(layout);
+    #[cfg(feature = "debug")]
+    if let (Some(block), Some(kind)) = (block, B::KIND) {
+        checked::handed_out(block, layout, kind);
+    }
+    block
+}
+
+/// [`Blocks::deallocate`], of what is checked.
+///
+/// # Safety
+///
+/// As for that.
+#[inline(always)]
+pub(crate) unsafe fn deallocate<B: Blocks>(blocks: &B, block: NonNull<u8>, layout: Layout) {
+    #[cfg(feature = "debug")]
+    if B::KIND.is_some_and(|kind| !checked::may_be_freed(block, layout, kind)) {
+        return;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { blocks.deallocate(block, layout) }
+}
+
+/// [`Blocks::grow`], of what is checked.
+///
+/// # Safety
+///
+/// As for that.
+#[inline(always)]
+pub(crate) unsafe fn grow<B: Blocks>(
+    blocks: &B,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's contract.
+    let grow = || unsafe { blocks.grow(block, old, new) };
+    #[cfg(feature = "debug")]
+    if let Some(kind) = B::KIND {
+        return checked::resized(block, (old, new), kind, grow);
+    }
+    grow()
+}
+
+/// [`Blocks::shrink`], of what is checked.
+///
+/// # Safety
+///
+/// As for that.
+#[inline(always)]
+pub(crate) unsafe fn shrink<B: Blocks>(
+    blocks: &B,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's contract.
+    let shrink = || unsafe { blocks.shrink(block, old, new) };
+    #[cfg(feature = "debug")]
+    if let Some(kind) = B::KIND {
+        return checked::resized(block, (old, new), kind, shrink);
+    }
+    shrink()
+}
+
 /// The block of an empty layout.
 #[inline(always)]
 pub(crate) fn empty_block(layout: Layout) -> NonNull<u8> {
@@ -90,7 +167,7 @@ macro_rules! implement_allocator {
             use core::alloc::Layout;
             use core::ptr::NonNull;
 
-            use $crate::allocators::traits::{Blocks, sized};
+            use $crate::allocators::traits::{self, sized};
             use $library::alloc::{AllocError, Allocator};
 
             type Answer = Result<NonNull<[u8]>, AllocError>;
@@ -99,19 +176,19 @@ macro_rules! implement_allocator {
             unsafe impl Allocator for $allocator {
                 #[inline(always)]
                 fn allocate(&self, layout: Layout) -> Answer {
-                    sized(Blocks::allocate(self, layout), layout).ok_or(AllocError)
+                    sized(traits::allocate(self, layout), layout).ok_or(AllocError)
                 }
 
                 #[inline(always)]
                 unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
                     // SAFETY: the caller's contract.
-                    unsafe { Blocks::deallocate(self, block, layout) }
+                    unsafe { traits::deallocate(self, block, layout) }
                 }
 
                 #[inline]
                 unsafe fn grow(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Answer {
                     // SAFETY: the caller's contract.
-                    let grown = unsafe { Blocks::grow(self, block, old, new) };
+                    let grown = unsafe { traits::grow(self, block, old, new) };
                     sized(grown, new).ok_or(AllocError)
                 }
 
@@ -124,7 +201,7 @@ macro_rules! implement_allocator {
                 ) -> Answer {
                     // SAFETY: the caller's contract; what is filled is the block's new end.
                     unsafe {
-                        let grown = Blocks::grow(self, block, old, new).ok_or(AllocError)?;
+                        let grown = traits::grow(self, block, old, new).ok_or(AllocError)?;
                         let more = new.size() - old.size();
                         grown.add(old.size()).write_bytes(0, more);
                         sized(Some(grown), new).ok_or(AllocError)
@@ -134,7 +211,7 @@ macro_rules! implement_allocator {
                 #[inline]
                 unsafe fn shrink(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Answer {
                     // SAFETY: the caller's contract.
-                    let shrunk = unsafe { Blocks::shrink(self, block, old, new) };
+                    let shrunk = unsafe { traits::shrink(self, block, old, new) };
                     sized(shrunk, new).ok_or(AllocError)
                 }
             }

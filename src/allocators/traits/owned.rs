@@ -7,6 +7,8 @@ use super::{Blocks, empty_block, implement_allocator};
 use crate::allocators::heap;
 use crate::allocators::payer::Payer;
 use crate::allocators::pool::{self, Lists};
+#[cfg(feature = "debug")]
+use crate::behavior::AllocKind;
 
 /// Pools for any collection that takes an allocator: blocks of up to 4 KiB come from the calling thread's size classes, larger
 /// ones from the heap. Of any lifetime, and freed on any thread.
@@ -98,6 +100,9 @@ fn class_of(layout: Layout) -> Option<usize> {
 // SAFETY: blocks of pools and heap stay until they are given back, whoever does that, on whatever thread (I5). Which of both a
 // block is of follows from its layout.
 unsafe impl Blocks for PoolAllocator {
+    #[cfg(feature = "debug")]
+    const KIND: Option<AllocKind> = Some(AllocKind::Pool);
+
     #[inline]
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         match class_of(layout) {
@@ -144,6 +149,9 @@ impl PoolAllocator {
 
 // SAFETY: blocks of the heap stay until they are given back, whoever does that, on whatever thread.
 unsafe impl Blocks for HeapAllocator {
+    #[cfg(feature = "debug")]
+    const KIND: Option<AllocKind> = Some(AllocKind::Heap);
+
     fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         allocate_large(layout, &self.payer)
     }
