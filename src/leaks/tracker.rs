@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::allowed::Allowed;
 use super::report::{self, LeakReport};
@@ -10,7 +10,7 @@ use super::trace::{Stack, Trace};
 use crate::events::{self, Block, Event, Hub, Switch};
 use crate::smart_alloc::SmartAlloc;
 use crate::sync::Mutex;
-use crate::tags::TagId;
+use crate::tags::{TagId, TagScope};
 
 /// Remembers where what is alive was allocated, and reports it by tag and call site. Needs the feature `debug`.
 ///
@@ -39,7 +39,8 @@ use crate::tags::TagId;
 /// Threads are watched as [`enable_lifecycle_tracking`](SmartAlloc::enable_lifecycle_tracking) says. Keeping a stack takes some
 /// microseconds and half a KiB, so a game that allocates much wants samples. Of a thread's frame memory, 256 leases are followed
 /// at once; those beyond are known only by tag, to FA002. Memory of guards ([`frame`](SmartAlloc::frame)) cannot outlive its guard
-/// and is not traced. While it is off, it costs nothing.
+/// and is not traced. While it is off, it costs nothing. A [`HeapAudit`](crate::HeapAudit) charges
+/// traces to the tag `framealloc::leak_tracker`.
 pub struct LeakTracker {
     switch: Switch,
     /// One allocation in so many is traced.
@@ -163,6 +164,8 @@ impl LeakTracker {
         if every > 1 && !mix(self.allocations.fetch_add(1, Relaxed)).is_multiple_of(every) {
             return None;
         }
+        // A `HeapAudit` is to charge what traces take to nobody else.
+        let _ours = TagScope::enter(own_tag());
         Some(Arc::new(Trace {
             block,
             weight: every,
@@ -195,6 +198,12 @@ impl LeakTracker {
         let forgotten = escaped.iter().filter_map(Weak::upgrade).collect();
         *self.forgotten.lock() = forgotten;
     }
+}
+
+/// Whom traces themselves are charged to.
+fn own_tag() -> TagId {
+    static TAG: OnceLock<TagId> = OnceLock::new();
+    *TAG.get_or_init(|| TagId::from_path("framealloc::leak_tracker"))
 }
 
 /// Spreads numbers that follow each other: the last steps of SplitMix64.

@@ -201,6 +201,32 @@ fn threads_that_come_and_go_lose_no_count() {
     assert_eq!((after.bytes, after.live_bytes()), (20_000 * 40, 0));
 }
 
+/// What keeps call stacks and looks symbols up allocates itself, by way of this very allocator.
+#[cfg(feature = "debug")]
+#[test]
+fn tracking_leaks_under_an_audit_does_not_recurse_and_is_charged_to_a_tag_of_its_own() {
+    let alloc = SmartAlloc::new(AllocConfig::minimal());
+    alloc.leak_tracker().enable();
+    let mine = tag("audit_leaks");
+    let before = TagTotals::capture();
+    let (held, spent) = spent(mine, || {
+        (0..100_u8)
+            .map(|n| (alloc.pool_box([n; 40]).unwrap(), vec![n; 10]))
+            .collect::<Vec<_>>()
+    });
+    let report = alloc.leak_report();
+    assert_eq!((report.totals().count, report.totals().bytes), (100, 4_000));
+    assert_eq!(report.groups.len(), 1);
+    // A hundred vectors, the one that they are in, and tables of watched blocks that have grown.
+    assert!((101..150).contains(&spent.live()), "{spent:?}");
+    // A trace, and its stack.
+    let tracker = tag("framealloc::leak_tracker");
+    assert_eq!(since(&before, tracker).live(), 200);
+    drop(held);
+    assert_eq!(since(&before, tracker).live(), 0);
+    assert!(alloc.leak_report().is_empty());
+}
+
 #[test]
 fn blocks_sent_back_and_forth_are_counted_once() {
     let mine = tag("audit_pass");

@@ -24,14 +24,12 @@ mod groups;
 mod guards;
 mod handles;
 mod heap;
-#[cfg(feature = "debug")]
-mod invalid_frees;
-#[cfg(feature = "debug")]
-mod leaks;
 mod leases;
 mod limits;
 mod model;
 mod phases;
+#[cfg(debug_assertions)]
+mod poison;
 mod pools;
 mod reentry;
 mod retention;

@@ -124,6 +124,20 @@ fn core_tests(sh: &Shell) -> Result<Outcome> {
         "cargo test -p framealloc-tests --test process --features tracing"
     )
     .run()?;
+    // Call stacks of what is alive, checked frees; and poison in release builds.
+    for profile in ["dev", "release"] {
+        cmd!(
+            sh,
+            "cargo test -p framealloc-tests --features debug --test debug_feature --test audit_system --profile {profile} --no-fail-fast"
+        )
+        .run()?;
+    }
+    // Every free of the tests is right.
+    cmd!(
+        sh,
+        "cargo test -p framealloc-tests --features debug --test core --test process --no-fail-fast"
+    )
+    .run()?;
     // Debug builds charge pool blocks to tags, which takes the pools' slow paths: only a release build runs the fast ones.
     cmd!(
         sh,
@@ -174,14 +188,15 @@ fn sanitizer(sh: &Shell) -> Result<Outcome> {
     // then null, as without the sanitizer.
     // In both profiles, because pools take other paths in each. What `process` says of the resident memory holds in one: fast
     // code fills the sanitizer's quarantine of freed memory faster than it levels off.
-    for (profile, tests) in [
-        ("dev", &["core", "process", "audit_system"][..]),
-        ("release", &["core", "audit_system"][..]),
+    for (profile, feature, tests) in [
+        ("dev", "", &["core", "process", "audit_system"][..]),
+        ("dev", "debug", &["debug_feature", "audit_system"]),
+        ("release", "", &["core", "audit_system"]),
     ] {
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         cmd!(
             sh,
-            "rustup run {nightly} cargo test -p framealloc-tests {tests...} --profile {profile} --target {host} --no-fail-fast"
+            "rustup run {nightly} cargo test -p framealloc-tests --features={feature} {tests...} --profile {profile} --target {host} --no-fail-fast"
         )
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("ASAN_OPTIONS", "detect_leaks=1:allocator_may_return_null=1")

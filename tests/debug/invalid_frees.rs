@@ -1,4 +1,4 @@
-//! What unsafe code can do wrongly with the `Allocator` traits is found, said, and has no consequences. Needs the feature `debug`.
+//! What unsafe code can do wrongly with the `Allocator` traits is found, said, and has no consequences.
 
 #![expect(
     unsafe_code,
@@ -12,7 +12,7 @@ use allocator_api2::alloc::Allocator;
 use framealloc::diagnostics::{Diagnostic, DiagnosticCode, capture};
 use framealloc::{AllocConfig, PoolAllocator, SmartAlloc, StrictModeGuard};
 
-use crate::common::codes;
+use crate::codes;
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()

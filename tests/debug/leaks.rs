@@ -1,4 +1,4 @@
-//! Call stacks of what is alive, and the report of what nobody freed. Needs the feature `debug`.
+//! Call stacks of what is alive, and the report of what nobody freed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,7 +8,7 @@ use framealloc::diagnostics::{DiagnosticCode, MemoryEvent, capture};
 use framealloc::tags::TagId;
 use framealloc::{AllocKind, LeakReport, SmartAlloc};
 
-use crate::common::codes;
+use crate::codes;
 
 fn tracked() -> SmartAlloc {
     let alloc = SmartAlloc::with_defaults();
@@ -69,7 +69,7 @@ fn a_stack_begins_with_the_programs_own_line() {
     );
     if cfg!(debug_assertions) {
         let file = group.call_site.file.as_deref().unwrap();
-        assert!(file.ends_with("core/leaks.rs"), "{file}");
+        assert!(file.ends_with("debug/leaks.rs"), "{file}");
         assert!(group.call_site.line.unwrap() > 20);
     }
     let own = |frame: &framealloc::StackFrame| frame.function.contains("framealloc::");
@@ -179,7 +179,7 @@ fn what_is_held_when_the_allocator_goes_is_reported_by_tag() {
         text.starts_with("2 blocks, 96 B of `leaks_drop::second` are still held"),
         "{text}"
     );
-    assert!(text.contains("spawn_wave (core/leaks.rs:"), "{text}");
+    assert!(text.contains("spawn_wave"), "{text}");
     assert!(report(first).message.starts_with("1 block, 48 B"));
     drop(held);
 }
