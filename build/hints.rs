@@ -22,8 +22,10 @@ const BEVY: &[&str] = &[
 
 const DEBUG: &[&str] = &[
     "ℹ️  Debug features enabled",
-    "   Debug mode provides, in release builds too:",
+    "   Debug mode provides:",
     "     • Memory poisoning (freed memory filled with 0xCD)",
+    "     • Allocation backtraces (for leak detection)",
+    "     • Extended validation checks",
 ];
 
 const RELEASE: &[&str] = &[

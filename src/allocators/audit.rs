@@ -45,6 +45,11 @@ use super::thread::local;
 /// It works before `main`, in thread-local destructors, and inside the allocator that it wraps. What is allocated where a
 /// thread has no state is counted for the tag that was current, or as untagged. Each block is 8 bytes larger (more where its
 /// alignment is).
+///
+/// It may stay on in a game that ships. On a trace of what a game allocates (small blocks that are gone when their system ends,
+/// vectors that grow, things that live for hundreds of frames; 48 tags) an allocation with its growth and its free takes 2 to 3 ns
+/// longer: 1.05 times what it takes on the C library's allocator alone, 1.07 times on mimalloc. `benches/src/trace.rs` is the
+/// trace, `benches/RESULTS.md` has the figures.
 #[derive(Debug, Default)]
 pub struct HeapAudit<A = System> {
     inner: A,

@@ -7,7 +7,7 @@
 //!      the arena's followed leases ------------------'
 //!                                                     |  on demand, and when the allocator is dropped
 //!                                                     v
-//!      LeakReport: symbols looked up, framealloc's own frames cut off, grouped by tag and call site
+//!      LeakReport: symbols looked up, framealloc's own left out, grouped by tag and call site
 //! ```
 //!
 //! | file | what it is |

@@ -55,7 +55,7 @@ pub struct LeakGroup {
     pub youngest: u64,
     /// How many frames ago the oldest was.
     pub oldest: u64,
-    /// The call stack of the oldest, the innermost function first, without framealloc's own.
+    /// The call stack of the oldest, the innermost function first, without those of framealloc and the standard library.
     pub stack: Vec<StackFrame>,
 }
 
@@ -248,7 +248,7 @@ impl fmt::Display for LeakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} held", self.totals())?;
         if self.allowed.count != 0 {
-            write!(f, ", besides {} that may be", self.allowed)?;
+            write!(f, " (besides {} that may be)", self.allowed)?;
         }
         for (tag, groups) in self.tags() {
             write!(f, "\n{tag}: {}", totals(groups.iter().copied()))?;

@@ -50,7 +50,7 @@ pub(crate) struct Symbols {
 
 struct Line {
     frame: StackFrame,
-    /// It lies between the program's line that allocates and the allocator.
+    /// Of framealloc, of a collection that allocates through it, or of the standard library.
     is_plumbing: bool,
 }
 
@@ -62,8 +62,8 @@ impl Symbols {
         }
     }
 
-    /// A stack as its reader wants it: from the first function that is not framealloc's, or of a collection in its memory, to
-    /// the program's `main` or the thread's first function.
+    /// A stack as its reader wants it: the program's own functions, from the one that allocates to `main` or the thread's first.
+    /// If there are none, all that there are.
     pub(crate) fn resolve(&mut self, stack: &Stack) -> Vec<StackFrame> {
         for &address in stack.addresses() {
             let here = self.here.as_deref();
@@ -75,9 +75,10 @@ impl Symbols {
         let mut lines: Vec<&Line> = stack.addresses().iter().flat_map(known).collect();
         let end = lines.iter().position(|line| starts_the_program(line));
         lines.truncate(end.unwrap_or(lines.len()));
-        let first = lines.iter().position(|line| !line.is_plumbing);
-        let lines = &lines[first.unwrap_or(0)..];
-        lines.iter().map(|line| line.frame.clone()).collect()
+        if lines.iter().any(|line| !line.is_plumbing) {
+            lines.retain(|line| !line.is_plumbing);
+        }
+        lines.into_iter().map(|line| line.frame.clone()).collect()
     }
 }
 

@@ -32,8 +32,10 @@ fn features_and_profile_are_told_what_they_mean() {
 [framealloc]    Remember to add SmartAllocPlugin to your Bevy App:
 [framealloc]      app.add_plugins(framealloc::bevy::SmartAllocPlugin::default())
 [framealloc] ℹ️  Debug features enabled
-[framealloc]    Debug mode provides, in release builds too:
+[framealloc]    Debug mode provides:
 [framealloc]      • Memory poisoning (freed memory filled with 0xCD)
+[framealloc]      • Allocation backtraces (for leak detection)
+[framealloc]      • Extended validation checks
 [framealloc] ℹ️  Building in release mode
 [framealloc]    Tip: Consider enabling 'parking_lot' for better mutex performance
 ";

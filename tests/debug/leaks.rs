@@ -10,6 +10,29 @@ use framealloc::{AllocKind, LeakReport, SmartAlloc};
 
 use crate::codes;
 
+mod registry {
+    include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+}
+
+#[test]
+fn the_wrong_example_of_fa540_reports_it_and_the_right_one_nothing() {
+    let row = registry::EXAMPLES
+        .iter()
+        .find(|row| row.0 == DiagnosticCode::FA540);
+    let &(_, wrong, right) = row.unwrap();
+    assert_eq!(codes(&capture(wrong).1), [DiagnosticCode::FA540]);
+    assert_eq!(codes(&capture(right).1), []);
+}
+
+/// It asserts what it shows.
+#[test]
+fn the_example_finds_its_leak() {
+    let ((), reports) = capture(crate::find_a_leak::main);
+    assert_eq!(codes(&reports), [DiagnosticCode::FA540]);
+    assert_eq!(reports[0].tag.path(), "weapons");
+    println!("{}", reports[0]);
+}
+
 fn tracked() -> SmartAlloc {
     let alloc = SmartAlloc::with_defaults();
     alloc.leak_tracker().enable();
@@ -237,7 +260,7 @@ fn what_is_allowed_is_counted_and_not_reported() {
     assert!(
         report
             .to_string()
-            .contains("besides 3 blocks, 9.9 KiB that may be"),
+            .contains("(besides 3 blocks, 9.9 KiB that may be)"),
         "{report}"
     );
     drop((held, level, other));

@@ -1,5 +1,7 @@
 //! What the feature `debug` adds: call stacks of what is alive, the report of leaks, checked frees, and poison in release builds.
 
+#[path = "../../examples/find_a_leak.rs"]
+mod find_a_leak;
 mod invalid_frees;
 mod leaks;
 #[path = "../core/poison.rs"]

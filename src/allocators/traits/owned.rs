@@ -13,7 +13,8 @@ use crate::behavior::AllocKind;
 /// Pools for any collection that takes an allocator: blocks of up to 4 KiB come from the calling thread's size classes, larger
 /// ones from the heap. Of any lifetime, and freed on any thread.
 ///
-/// For collections of small blocks: tree nodes, boxes, short vectors.
+/// For collections of small blocks: tree nodes, boxes, short vectors. With the feature `debug`, a block that unsafe code gives back
+/// twice, or otherwise than it got it, is reported (FA904) and left as it is.
 ///
 /// ```
 /// use allocator_api2::vec::Vec;
@@ -29,7 +30,8 @@ pub struct PoolAllocator {
     payer: Payer,
 }
 
-/// The heap for any collection that takes an allocator, counted for the tag that is current when a block is allocated.
+/// The heap for any collection that takes an allocator, counted for the tag that is current when a block is allocated. The feature
+/// `debug` checks frees as those of a [`PoolAllocator`].
 ///
 /// ```
 /// use allocator_api2::vec::Vec;
