@@ -74,7 +74,10 @@ pub fn main() {
     let old = alloc.leak_tracker().report_older_than(2 * FLIGHT);
     println!("Alive for {} frames or more:\n{old}\n", 2 * FLIGHT);
     assert_eq!(old.by_tag()[0].0.path(), "weapons");
-    assert!(old.groups[0].stack[0].function.ends_with("fire"));
+    if cfg!(debug_assertions) {
+        // An optimised build has no functions that were inlined, unless its profile says `debug = "line-tables-only"`.
+        assert!(old.groups[0].call_site.function.ends_with("fire"));
+    }
 
     // What is held when the allocator goes is reported by itself, as FA540, where all reports go: here to standard error.
     assert_eq!(game.terrain[0], 0);

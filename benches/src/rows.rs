@@ -355,7 +355,7 @@ pub static ROWS: &[Row] = &[
         what: "an allocation of a game's trace, with its growth and its free, `HeapAudit` over the system's allocator",
         times: trace::ALLOCATIONS,
         target: None,
-        limit: 999,
+        limit: 421,
         cells: &[
             (Subject::Framealloc, replay::<HeapAudit<System>>),
             (Subject::System, replay::<System>),
@@ -366,7 +366,7 @@ pub static ROWS: &[Row] = &[
         what: "the same, `HeapAudit` over mimalloc",
         times: trace::ALLOCATIONS,
         target: None,
-        limit: 999,
+        limit: 248,
         cells: &[
             (Subject::Framealloc, replay::<HeapAudit<MiMalloc>>),
             (Subject::Mimalloc, replay::<MiMalloc>),

@@ -63,6 +63,7 @@ macro_rules! codes {
             }
 
             /// The code's place in [`ALL`](Self::ALL); `None` for a custom one.
+            #[inline]
             pub const fn index(self) -> Option<usize> {
                 match self {
                     $($(Self::$code => Some(Index::$code as usize),)*)*

@@ -36,6 +36,9 @@ use crate::tags::{TagId, TagScope};
 ///
 /// # What it sees, and what it costs
 ///
+/// Lines, and functions that were inlined, are known where there is debug information: in a release build, with
+/// `debug = "line-tables-only"` in its profile.
+///
 /// Threads are watched as [`enable_lifecycle_tracking`](SmartAlloc::enable_lifecycle_tracking) says. Keeping a stack takes some
 /// microseconds and half a KiB, so a game that allocates much wants samples. Of a thread's frame memory, 256 leases are followed
 /// at once; those beyond are known only by tag, to FA002. Memory of guards ([`frame`](SmartAlloc::frame)) cannot outlive its guard

@@ -119,7 +119,7 @@ fn collections_and_parts_are_traced_to_the_line_that_made_them_grow() {
     reserve(&alloc);
     let report = alloc.leak_report();
     let site = |name: &str| {
-        let is_of = |group: &&framealloc::LeakGroup| group.call_site.function.contains(name);
+        let is_of = |group: &&framealloc::LeakGroup| group.call_site.function.ends_with(name);
         report
             .groups
             .iter()
