@@ -79,6 +79,14 @@ impl Switch {
         self.on.load(Acquire)
     }
 
+    /// The number of the calling thread's newest frame in its allocator.
+    #[cfg(feature = "debug")]
+    pub(crate) fn frame_number(&self) -> u64 {
+        let hub = self.hub.upgrade();
+        let domain = hub.and_then(|hub| hub.domain.upgrade());
+        domain.map_or(0, |domain| local(|local| domain.frame_here(local)).0)
+    }
+
     /// Whether it is of an allocator.
     pub(super) fn is_attached(&self) -> bool {
         self.flag != 0

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  frames, leases, guards       +-----+  statistics: ThreadFrameStats, BehaviorFilter, history
-//!  pool and heap blocks  -----> | Hub |
+//!  pool and heap blocks  -----> | Hub |  stacks: LeakTracker
 //!  budgets, transfers, phases   +-----+  listeners: FrameEvent, DiagnosticsEvent, MemoryEvent
 //! ```
 //!

@@ -94,6 +94,8 @@ impl LeakTracker {
     pub fn enable_sampled(&self, every: u32) {
         self.every.store(every.max(1), Relaxed);
         STACKS_ARE_WANTED.store(true, Relaxed);
+        // Frames are heard of from now on only.
+        self.frame.fetch_max(self.switch.frame_number(), Relaxed);
         self.switch.set(true);
     }
 

@@ -1,12 +1,14 @@
 //! Call stacks of what is alive, and the report of what nobody freed.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use framealloc::diagnostics::{DiagnosticCode, MemoryEvent, capture};
 use framealloc::tags::TagId;
-use framealloc::{AllocKind, LeakReport, SmartAlloc};
+use framealloc::{AllocKind, LeakReport, PoolBox, SmartAlloc};
 
 use crate::codes;
 
@@ -169,6 +171,25 @@ fn ages_are_in_frames_and_tell_what_comes_and_goes_from_what_stays() {
     let old = alloc.leak_tracker().report_older_than(5);
     assert_eq!((old.groups[0].count, old.groups[0].youngest), (5, 5));
     assert!(alloc.leak_tracker().report_older_than(10).is_empty());
+}
+
+#[test]
+fn ages_are_right_if_tracking_begins_late() {
+    let alloc = SmartAlloc::with_defaults();
+    for _ in 0..100 {
+        alloc.begin_frame();
+        alloc.end_frame();
+    }
+    alloc.leak_tracker().enable();
+    let between = spawn_wave(&alloc);
+    alloc.begin_frame();
+    let inside = alloc.with_tag("leaks_late", spawn_wave);
+    alloc.end_frame();
+    let report = alloc.leak_report();
+    let mut ages: Vec<_> = report.groups.iter().map(|group| group.oldest).collect();
+    ages.sort_unstable();
+    assert_eq!((report.frame, &*ages), (101, &[0, 1][..]));
+    drop((between, inside));
 }
 
 #[test]
@@ -407,6 +428,67 @@ fn threads_may_die_and_hold_boxes_past_the_allocator() {
     });
     assert_eq!(codes(&reports), [DiagnosticCode::FA540]);
     thread::spawn(move || drop(held)).join().unwrap();
+}
+
+/// Whoever drops the last clone reports, once.
+#[test]
+fn clones_that_are_dropped_at_once_report_once() {
+    for _ in 0..50 {
+        let alloc = tracked();
+        let held = spawn_wave(&alloc);
+        let start = Arc::new(Barrier::new(4));
+        let droppers: Vec<_> = (0..4)
+            .map(|_| {
+                let (alloc, start) = (alloc.clone(), start.clone());
+                thread::spawn(move || {
+                    let ((), reports) = capture(|| {
+                        start.wait();
+                        drop(alloc);
+                    });
+                    reports.len()
+                })
+            })
+            .collect();
+        drop(alloc);
+        let reports: usize = droppers
+            .into_iter()
+            .map(|dropper| dropper.join().unwrap())
+            .sum();
+        // This thread's own clone may have been the last.
+        assert!(reports <= 1);
+        drop(held);
+    }
+}
+
+#[test]
+fn thread_locals_may_free_and_allocate_in_their_destructors() {
+    struct Late(SmartAlloc, Option<PoolBox<[u8; 48]>>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.1.take();
+            let other = spawn_wave(&self.0);
+            let level = load_level(&self.0);
+            drop((other, level));
+        }
+    }
+    thread_local! {
+        static BEFORE: Cell<Option<Late>> = const { Cell::new(None) };
+        static AFTER: Cell<Option<Late>> = const { Cell::new(None) };
+    }
+    let alloc = tracked();
+    for _ in 0..20 {
+        let late = |alloc: &SmartAlloc| Late(alloc.clone(), Some(spawn_wave(alloc)));
+        let alloc = alloc.clone();
+        thread::spawn(move || {
+            BEFORE.set(Some(late(&alloc)));
+            drop(alloc.frame_box(1));
+            AFTER.set(Some(late(&alloc)));
+            assert!(alloc.leak_report().totals().count >= 2);
+        })
+        .join()
+        .unwrap();
+    }
+    assert!(alloc.leak_report().is_empty());
 }
 
 #[test]

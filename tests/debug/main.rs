@@ -4,6 +4,7 @@
 mod find_a_leak;
 mod invalid_frees;
 mod leaks;
+mod model;
 #[path = "../core/poison.rs"]
 mod poison;
 
