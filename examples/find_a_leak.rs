@@ -37,7 +37,7 @@ impl Game {
 
     fn update(&mut self, frame: u64) {
         self.alloc.with_tag("weapons", |alloc| {
-            let hits = frame % 10 != 0;
+            let hits = !frame.is_multiple_of(10);
             self.projectiles.push(fire(alloc, frame, hits));
         });
         // The mistake: those that hit nothing are nobody's business.

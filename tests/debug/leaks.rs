@@ -26,6 +26,21 @@ fn the_wrong_example_of_fa540_reports_it_and_the_right_one_nothing() {
     assert_eq!(codes(&capture(right).1), []);
 }
 
+/// What the documentation of `LeakTracker` shows.
+#[test]
+fn the_documentation_is_right() -> Result<(), framealloc::AllocError> {
+    let alloc = SmartAlloc::with_defaults();
+    alloc.leak_tracker().enable();
+    let forgotten = alloc.with_tag("enemies", |alloc| alloc.pool_box([0u8; 64]))?;
+
+    let report = alloc.leak_report();
+    assert_eq!(report.groups[0].tag.path(), "enemies");
+    assert_eq!((report.groups[0].count, report.groups[0].bytes), (1, 64));
+    println!("{report}");
+    drop(forgotten);
+    Ok(())
+}
+
 /// It asserts what it shows.
 #[test]
 fn the_example_finds_its_leak() {

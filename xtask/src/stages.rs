@@ -82,7 +82,7 @@ pub const STAGES: &[Stage] = &[
     },
     Stage {
         name: "docs",
-        what: "documentation builds without warnings, with and without Bevy",
+        what: "documentation builds without warnings, with and without Bevy and `debug`",
         needs: C_COMPILER,
         run: docs,
     },
@@ -212,6 +212,7 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         &["--no-default-features"][..],
         &["--no-default-features", "--features", "parking_lot"],
         &["--no-default-features", "--features", "parking_lot,debug"],
+        &["--no-default-features", "--features", "debug,snapshots"],
         &["--no-default-features", "--features", "tracing"],
         &["--no-default-features", "--features", "allocator-api2-04"],
         &["--no-default-features", "--features", "bevy"],
@@ -237,6 +238,11 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         "xtask",
     ];
     cmd!(sh, "cargo clippy {members...} --all-targets -- -D warnings").run()?;
+    cmd!(
+        sh,
+        "cargo clippy -p framealloc-tests --features debug --all-targets -- -D warnings"
+    )
+    .run()?;
     let rendered = rendered_packages();
     cmd!(
         sh,
@@ -247,7 +253,12 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
 }
 
 fn docs(sh: &Shell) -> Result<Outcome> {
-    for features in [&[][..], &["--no-default-features"]] {
+    let sets = [
+        &[][..],
+        &["--no-default-features"],
+        &["--no-default-features", "--features", "debug,snapshots"],
+    ];
+    for features in sets {
         cmd!(sh, "cargo doc --no-deps -p framealloc {features...}")
             .env("RUSTDOCFLAGS", "-D warnings")
             .run()?;
