@@ -42,6 +42,7 @@ macro_rules! codes {
             pub const ALL: &[Self] = &[$($(Self::$code,)*)*];
 
             /// What is known of the code. Of a [`Custom`](Self::Custom) one that is nothing but that it is one.
+            #[inline]
             pub const fn info(self) -> &'static CodeInfo {
                 match self {
                     $($(Self::$code => {
@@ -156,6 +157,7 @@ impl DiagnosticCode {
     }
 
     /// How serious it is. A custom code is as serious as the report that carries it: a hint by itself.
+    #[inline]
     pub const fn level(self) -> DiagnosticLevel {
         self.info().level
     }
