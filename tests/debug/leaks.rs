@@ -8,7 +8,7 @@ use std::thread;
 
 use framealloc::diagnostics::{DiagnosticCode, MemoryEvent, capture};
 use framealloc::tags::TagId;
-use framealloc::{AllocKind, LeakReport, PoolBox, SmartAlloc};
+use framealloc::{AllocKind, LeakReport, PoolBox, SmartAlloc, StrictModeGuard};
 
 use crate::codes;
 
@@ -241,6 +241,28 @@ fn what_is_held_when_the_allocator_goes_is_reported_by_tag() {
     assert!(text.contains("spawn_wave"), "{text}");
     assert!(report(first).message.starts_with("1 block, 48 B"));
     drop(held);
+}
+
+#[test]
+#[should_panic(expected = "[framealloc][FA540] 1 block, 48 B of `leaks_strict` are still held")]
+fn in_strict_mode_a_leak_panics_where_the_allocator_is_dropped() {
+    let alloc = tracked();
+    std::mem::forget(alloc.with_tag("leaks_strict", spawn_wave));
+    let _strict = StrictModeGuard::panic_on_warning();
+    drop(alloc);
+}
+
+#[test]
+fn an_allocator_that_is_dropped_while_its_thread_unwinds_does_not_panic_again() {
+    let unwound = std::panic::catch_unwind(|| {
+        let alloc = tracked();
+        std::mem::forget(alloc.with_tag("leaks_unwinding", spawn_wave));
+        let _strict = StrictModeGuard::panic_on_warning();
+        let _alloc = alloc;
+        panic!("something else is wrong");
+    });
+    let said = unwound.unwrap_err();
+    assert_eq!(said.downcast_ref(), Some(&"something else is wrong"));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 //! calls `deallocate`, `grow` or `shrink` promises that the block is live, of this kind of allocator, and of that layout. With the
 //! feature `debug` this is checked: each block that was handed out through the traits is known by its address; one that is not, or
 //! not so, is reported (FA904) and left as it is. What was freed last is remembered, so that a second free can be told from
-//! nonsense, with the stacks of the allocation and of the first free once any [`LeakTracker`](crate::LeakTracker) was turned on.
+//! nonsense. Memory of guards is not checked: it goes with its guard, whatever was given back before.
+//!
+//! Reports have the stacks of the allocation and of the first free once any [`LeakTracker`](crate::LeakTracker) was turned on.
 //!
 //! Invariants: a block is known from after it was taken from its allocator until before it goes back, so that nobody else can have
 //! its address meanwhile; nothing is locked while a report is made.
