@@ -23,6 +23,7 @@ mod handles;
 mod not_stored;
 mod parts;
 mod phases;
+mod profiling;
 mod retention;
 mod scratch;
 mod shared_frames;
@@ -68,6 +69,7 @@ pub use groups::{FreedGroup, GroupAllocator, GroupError, GroupHandle, GroupId, G
 pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOptions, PinGuard};
 pub use not_stored::NotStored;
 pub use phases::{Phase, PhaseGuard};
+pub use profiling::{MemoryProfiler, PlotUnit, Profiler, ProfilerName, ProfilingConfig};
 pub use retention::{
     DowncastError, DowncastErrorKind, FailureBreakdown, FrameSummary, Importance, InPool,
     InScratch, Kept, OnHeap, PhaseSummary, Promoted, PromotedAllocation, PromotionFailure,

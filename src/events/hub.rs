@@ -15,6 +15,7 @@ use super::profiler::ProfilerHooks;
 use crate::allocators::domain::Domain;
 use crate::allocators::thread::local;
 use crate::behavior::{AllocKind, BehaviorFilter};
+use crate::profiling::{self, Profiling};
 use crate::stats::AllocStats;
 use crate::tags::TagId;
 use crate::threads::this_thread;
@@ -31,6 +32,7 @@ const LIFECYCLE: u32 = 1;
 const DIAGNOSTICS: u32 = 2;
 const PROFILER: u32 = 4;
 const BEHAVIOR: u32 = 8;
+const PROFILING: u32 = 16;
 
 /// What listens to one allocator. Blocks that are watched hold it, so it may outlive the allocator.
 pub(crate) struct Hub {
@@ -41,6 +43,7 @@ pub(crate) struct Hub {
     pub(crate) hooks: DiagnosticsHooks,
     pub(crate) profiler: ProfilerHooks,
     pub(crate) behavior: BehaviorFilter,
+    pub(crate) profiling: Profiling,
 }
 
 /// Turns a listener of an allocator, or one of its own, on and off.
@@ -99,6 +102,7 @@ impl Events {
             hooks: DiagnosticsHooks::of(Switch::of(hub, DIAGNOSTICS)),
             profiler: ProfilerHooks::of(Switch::of(hub, PROFILER)),
             behavior: BehaviorFilter::of(Switch::of(hub, BEHAVIOR)),
+            profiling: Profiling::of(Switch::of(hub, PROFILING)),
         }))
     }
 
@@ -109,9 +113,13 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if self.0.listening.swap(0, AcqRel) != 0 {
+        let before = self.0.listening.load(Acquire);
+        // A profiler hears of the blocks that live on.
+        self.0.listening.store(before & PROFILING, Release);
+        if before != 0 {
             WATCHED.fetch_sub(1, AcqRel);
         }
+        self.0.profiling.arenas_gone();
         // Blocks may hold the hub for longer; what the listeners hold is not theirs.
         self.0.lifecycle.clear_callbacks();
         self.0.hooks.clear_listeners();
@@ -133,7 +141,7 @@ impl Hub {
 
     /// Whether anybody wants to hear of each block.
     pub(crate) fn wants_blocks(&self) -> bool {
-        self.listening.load(Acquire) & (LIFECYCLE | PROFILER) != 0
+        self.listening.load(Acquire) & (LIFECYCLE | PROFILER | PROFILING) != 0
     }
 
     fn set(&self, flag: u32, on: bool) {
@@ -171,14 +179,21 @@ impl Hub {
                 .is_some_and(|domain| domain.is_shared())
     }
 
-    /// Tells of a block that was allocated from a pool or from the heap. User code may run.
-    pub(crate) fn allocated(self: &Arc<Self>, kind: AllocKind, address: usize, size: usize) {
-        let block = Block {
+    /// A block that has just been allocated.
+    pub(crate) fn block(&self, kind: AllocKind, address: usize, size: usize, tag: TagId) -> Block {
+        let profiled = self.listening.load(Acquire) & PROFILING != 0;
+        Block {
             kind,
             address,
             size,
-            tag: TagId::current(),
-        };
+            tag,
+            id: if profiled { profiling::fresh_id() } else { 0 },
+        }
+    }
+
+    /// Tells of a block that was allocated from a pool or from the heap. User code may run.
+    pub(crate) fn allocated(self: &Arc<Self>, kind: AllocKind, address: usize, size: usize) {
+        let block = self.block(kind, address, size, TagId::current());
         let frame = self.frame_here();
         blocks::remember(self.clone(), block, frame);
         self.behavior.allocated(block, true, frame.is_some());
@@ -202,6 +217,9 @@ impl Hub {
         } else {
             [None, None]
         };
+        if listening & PROFILING != 0 {
+            self.profiling.hear(&event, || self.domain.upgrade());
+        }
         let Some(mut delivery) = Delivery::begin() else {
             return self.lifecycle.miss();
         };

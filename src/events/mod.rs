@@ -39,3 +39,4 @@ pub use profiler::{MemoryEvent, ProfilerHooks, ProfilerZone};
 pub(crate) use blocks::{Freed, forget};
 pub(crate) use event::{Block, Event};
 pub(crate) use hub::{Events, Hub, Switch, somebody_watches};
+pub(crate) use listeners::swallow;

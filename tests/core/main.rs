@@ -29,6 +29,7 @@ mod limits;
 mod model;
 mod phases;
 mod pools;
+mod profiling;
 mod reentry;
 mod retention;
 mod scratch;
