@@ -25,6 +25,7 @@ mod guards;
 mod handles;
 mod heap;
 mod leases;
+mod limit_events;
 mod limits;
 mod model;
 mod phases;
