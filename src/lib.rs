@@ -25,6 +25,7 @@ mod leaks;
 mod not_stored;
 mod parts;
 mod phases;
+mod profiling;
 mod retention;
 mod scratch;
 mod shared_frames;
@@ -72,6 +73,7 @@ pub use handles::{HandleAllocator, HandleAllocatorStats, HandleError, HandleOpti
 pub use leaks::{LeakGroup, LeakReport, LeakTotals, LeakTracker, StackFrame};
 pub use not_stored::NotStored;
 pub use phases::{Phase, PhaseGuard};
+pub use profiling::{MemoryProfiler, PlotUnit, Profiler, ProfilerName, ProfilingConfig};
 pub use retention::{
     DowncastError, DowncastErrorKind, FailureBreakdown, FrameSummary, Importance, InPool,
     InScratch, Kept, OnHeap, PhaseSummary, Promoted, PromotedAllocation, PromotionFailure,

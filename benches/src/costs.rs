@@ -126,6 +126,30 @@ pub fn measure() -> Vec<Cost> {
             traced::<MiMalloc>(),
             traced::<HeapAudit<MiMalloc>>(),
         ),
+        row(
+            "an event, one listener that does nothing: `frame_box` and drop of 16 B are two",
+            100.0,
+            events::<InFrame>(plain(), 1),
+            events::<InFrame>(watched(), 1),
+        ),
+        row(
+            "the same of frame boxes, of which up to 200 are alive",
+            100.0,
+            events::<InFrame>(plain(), 200),
+            events::<InFrame>(watched(), 200),
+        ),
+        row(
+            "the same of a `pool_box`, 64 B",
+            100.0,
+            events::<InPool>(plain(), 1),
+            events::<InPool>(watched(), 1),
+        ),
+        row(
+            "the same of a `heap_box`, 64 B",
+            100.0,
+            events::<OnHeap>(plain(), 1),
+            events::<OnHeap>(watched(), 1),
+        ),
     ]
 }
 
@@ -139,6 +163,15 @@ fn budgeted() -> SmartAlloc {
     let alloc = SmartAlloc::new(AllocConfig::default().with_budgets(true));
     let budgets = alloc.budgets().expect("it was made with budgets");
     budgets.register_tag(&TAG, 1 << 40, 1 << 41);
+    alloc
+}
+
+fn watched() -> SmartAlloc {
+    let alloc = plain();
+    alloc.enable_lifecycle_tracking();
+    alloc.on_frame_event(|event| {
+        black_box(event);
+    });
     alloc
 }
 
@@ -211,6 +244,32 @@ fn frames<K: Kind>(
             }
             spent
         })
+    })
+}
+
+/// Makes and drops half as many boxes, of which so many are alive at once: the times are those of an event.
+fn events<K: Kind>(alloc: SmartAlloc, alive: usize) -> Turn {
+    // Where one allocator is watched, the pools of all take slow paths: so it is watched in its turn only.
+    let is_watched = alloc.is_lifecycle_tracking_enabled();
+    alloc.disable_lifecycle_tracking();
+    Box::new(move || {
+        if is_watched {
+            alloc.enable_lifecycle_tracking();
+        }
+        let mut held = Vec::with_capacity(alive);
+        let spent = clocked(|| {
+            for _ in 0..TIMES / 2 / A_FRAME {
+                alloc.begin_frame();
+                for _ in 0..A_FRAME / alive {
+                    held.extend((0..alive as u64).map(|i| black_box(K::make(&alloc, i))));
+                    held.clear();
+                }
+                alloc.end_frame();
+            }
+        });
+        drop(held);
+        alloc.disable_lifecycle_tracking();
+        spent
     })
 }
 

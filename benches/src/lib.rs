@@ -5,6 +5,7 @@
 
 pub mod costs;
 pub mod counts;
+pub mod looks;
 pub mod ours;
 pub mod peers;
 pub mod report;

@@ -1,13 +1,14 @@
 //! Turns measurements into the gate's verdict and the tables of `RESULTS.md`; `cargo xtask bench` calls it.
 
 use framealloc_benches::counts::Counts;
-use framealloc_benches::{costs, report, times};
+use framealloc_benches::{costs, looks, report, times};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 framealloc-benches gate COUNTS            print the instruction counts; fail above a limit
 framealloc-benches times                  measure CPU times and print them
-framealloc-benches costs                  measure what turning something on costs, and print it
+framealloc-benches costs                  measure what turning something on costs, and what snapshots do, and print it
+framealloc-benches looks                  measure what snapshots cost, and print it
 framealloc-benches report COUNTS RESULTS  write both to the file RESULTS; fail above a limit
 COUNTS is what `cargo bench --bench counts -- --output-format=json` printed.";
 
@@ -28,6 +29,11 @@ fn main() -> ExitCode {
         }
         ["costs"] => {
             println!("{}", report::costs_table(&costs::measure()));
+            println!("{}", report::looks_table(&looks::measure()));
+            Ok(())
+        }
+        ["looks"] => {
+            println!("{}", report::looks_table(&looks::measure()));
             Ok(())
         }
         ["report", counts, results] => {
@@ -74,11 +80,13 @@ fn write(counts: &Counts, results: &str) -> Result<(), String> {
     let text = format!(
         "# Results\n\nWritten by `cargo xtask bench`; [README.md](README.md) says what the rows mean and how far to trust them.\n\n\
          {}\n## Instructions\n\n{}\n## Time\n\n{}\n\
-         ## What turning something on costs\n\n{}",
+         ## What turning something on costs\n\n{}\n\
+         ## What a look at everything costs: 64 threads, 1,000 tags\n\n{}",
         report::setting(),
         report::counts_table(counts),
         measured_times(),
-        report::costs_table(&costs::measure())
+        report::costs_table(&costs::measure()),
+        report::looks_table(&looks::measure())
     );
     std::fs::write(results, text).map_err(|error| format!("{results}: {error}"))?;
     println!("wrote {results}");

@@ -2,6 +2,7 @@
 
 use crate::costs::Cost;
 use crate::counts::Counts;
+use crate::looks::Look;
 use crate::times::Times;
 use crate::{ROWS, Subject};
 use std::fmt::Write;
@@ -101,6 +102,20 @@ pub fn costs_table(costs: &[Cost]) -> String {
             table,
             "| {what} | {without:.1} | {with:.1} | {ratio:.2} | **{more:.1}** | {promise:.0} |"
         );
+    }
+    table
+}
+
+/// What looking at everything costs.
+pub fn looks_table(looks: &[Look]) -> String {
+    let mut table = String::from("| CPU time, µs | | promised, at most |\n|---|---:|---:|\n");
+    for Look {
+        what,
+        promise,
+        micros,
+    } in looks
+    {
+        let _ = writeln!(table, "| {what} | **{micros:.0}** | {promise:.0} |");
     }
     table
 }

@@ -98,7 +98,7 @@ pub(crate) fn big_chunk(layout: Layout) -> Option<(Layout, usize)> {
 }
 
 /// Big chunks are sized in steps of this, so that requests that vary a little reuse each other's mappings.
-const BIG_STEP: usize = 4 << 10;
+pub(crate) const BIG_STEP: usize = 4 << 10;
 
 /// The bytes that a standard chunk holds in an arena that starts with `arena_size` bytes.
 ///

@@ -19,7 +19,6 @@ use crate::behavior::AllocKind;
 use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
-use crate::events::Block;
 use crate::tags::TagId;
 
 impl Domain {
@@ -131,12 +130,10 @@ impl Domain {
             }
         }
         let unless_told = Untold(address, layout);
-        let block = Block {
-            kind: AllocKind::Frame,
-            address,
-            size: layout.size(),
-            tag: TagId::current(),
-        };
+        let tag = TagId::current();
+        let block = self
+            .hub()
+            .block(AllocKind::Frame, address, layout.size(), tag);
         let (frame, _) = self.frame_of(arena);
         arena.watch(self.hub(), block, NO_GUARD, frame);
         mem::forget(unless_told);

@@ -71,5 +71,7 @@ pub(crate) mod retained;
 pub(crate) mod scratch;
 pub(crate) mod streams;
 pub(crate) mod thread;
+#[cfg(feature = "tracy")]
+pub(crate) mod tracy;
 pub(crate) mod traits;
 pub(crate) mod transfers;

@@ -99,6 +99,39 @@ impl Traffic {
 }
 
 impl TagCounters {
+    /// Asks the processor to fetch what [`is_used`](Self::is_used) looks at. It may not.
+    #[cfg(feature = "snapshots")]
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: a hint, which changes nothing, and every x86-64 processor takes it.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(self).cast());
+        }
+    }
+
+    /// Whether the thread has used the tag: what it takes to find out lies in one cache line.
+    #[cfg(feature = "snapshots")]
+    #[inline]
+    pub(crate) fn is_used(&self, audits: bool) -> bool {
+        let Self {
+            frame_bytes,
+            heap,
+            pool,
+            audit,
+        } = self;
+        let all = [
+            frame_bytes,
+            &heap.allocs,
+            &heap.frees,
+            &pool.allocs,
+            &pool.frees,
+        ];
+        let used = all.iter().fold(0, |used, next| used | next.load(Relaxed));
+        used != 0 || audits && audit.allocs.load(Relaxed) | audit.frees.load(Relaxed) != 0
+    }
+
     const fn new() -> Self {
         Self {
             frame_bytes: AtomicU64::new(0),
@@ -109,7 +142,8 @@ impl TagCounters {
     }
 }
 
-const BLOCK_TAGS: usize = 128;
+/// Tags whose counters lie together.
+pub(crate) const BLOCK_TAGS: usize = 128;
 const BLOCKS: usize = 512;
 /// Tags beyond this many are charged to the root: a program that makes more of them makes them from data.
 pub(crate) const MAX_TAGS: usize = BLOCK_TAGS * BLOCKS - 1;
@@ -248,16 +282,18 @@ impl Record {
 
     /// Calls `visit` with each tag that this record has counters for.
     pub(crate) fn visit(&self, visit: &mut impl FnMut(u32, &TagCounters)) {
-        for (index, block) in self.blocks.iter().enumerate() {
-            let block = block.load(Acquire);
-            if block.is_null() {
-                continue;
-            }
-            // SAFETY: a block, once stored, is never freed.
-            for (offset, counters) in unsafe { &*block }.iter().enumerate() {
+        for index in 0..BLOCKS {
+            let counters = self.block(index).into_iter().flatten();
+            for (offset, counters) in counters.enumerate() {
                 visit((index * BLOCK_TAGS + offset) as u32, counters);
             }
         }
+    }
+
+    /// The counters of [`BLOCK_TAGS`] tags, from that of index `index * BLOCK_TAGS` on. `None` if this record has none of theirs.
+    pub(crate) fn block(&self, index: usize) -> Option<&[TagCounters; BLOCK_TAGS]> {
+        // SAFETY: a block, once stored, is never freed.
+        unsafe { self.blocks[index].load(Acquire).as_ref() }
     }
 }
 

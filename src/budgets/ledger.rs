@@ -264,6 +264,18 @@ impl Ledger {
         node.usage().saturating_sub(credit)
     }
 
+    /// How much of the fullest budget is used, in percent of its hard limit, or of its soft one if it has no other. `None` if there are
+    /// no limits.
+    pub(crate) fn fullest_percent(&self) -> Option<f64> {
+        let nodes: Vec<_> = self.tags.lock().values().copied().collect();
+        let full = nodes.into_iter().chain([self.global]).filter_map(|node| {
+            let limit = Some(node.hard()).filter(|limit| *limit != usize::MAX);
+            let limit = limit.unwrap_or_else(|| node.soft());
+            (limit != usize::MAX).then(|| self.usage(node) as f64 * 100.0 / limit.max(1) as f64)
+        });
+        full.reduce(f64::max)
+    }
+
     /// Charges the account for a block and a grant of credit, where every budget is far from its limit.
     fn charge_with_credit(&self, account: &Account, slot: &Slot, bytes: usize) -> bool {
         let wanted = bytes.saturating_add(GRANT);

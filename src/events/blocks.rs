@@ -89,9 +89,11 @@ impl Freed {
         if !hub.is_on() {
             return;
         }
-        let here = hub.frame_here();
-        let same_frame = frame.is_some() && frame == here && hub.same_clock(by);
-        hub.behavior.freed(block, same_frame);
+        if hub.behavior.is_enabled() {
+            let here = hub.frame_here();
+            let same_frame = frame.is_some() && frame == here && hub.same_clock(by);
+            hub.behavior.freed(block, same_frame);
+        }
         hub.tell(Event::Freed { block, by });
     }
 }

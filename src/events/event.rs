@@ -13,6 +13,8 @@ pub(crate) struct Block {
     /// Bytes that were asked for.
     pub size: usize,
     pub tag: TagId,
+    /// What a profiler knows it by: no other block has it. Zero if none was told of it.
+    pub id: u64,
 }
 
 impl Block {

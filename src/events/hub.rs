@@ -17,6 +17,7 @@ use crate::allocators::thread::local;
 use crate::behavior::{AllocKind, BehaviorFilter};
 #[cfg(feature = "debug")]
 use crate::leaks::LeakTracker;
+use crate::profiling::{self, Profiling};
 use crate::stats::AllocStats;
 use crate::tags::TagId;
 use crate::threads::this_thread;
@@ -34,7 +35,8 @@ const DIAGNOSTICS: u32 = 2;
 const PROFILER: u32 = 4;
 const BEHAVIOR: u32 = 8;
 #[cfg(feature = "debug")]
-const LEAKS: u32 = 16;
+const LEAKS: u32 = 32;
+const PROFILING: u32 = 16;
 
 /// What listens to one allocator. Blocks that are watched hold it, so it may outlive the allocator.
 pub(crate) struct Hub {
@@ -47,6 +49,7 @@ pub(crate) struct Hub {
     pub(crate) behavior: BehaviorFilter,
     #[cfg(feature = "debug")]
     pub(crate) leaks: LeakTracker,
+    pub(crate) profiling: Profiling,
 }
 
 /// Turns a listener of an allocator, or one of its own, on and off.
@@ -115,6 +118,7 @@ impl Events {
             behavior: BehaviorFilter::of(Switch::of(hub, BEHAVIOR)),
             #[cfg(feature = "debug")]
             leaks: LeakTracker::of(Switch::of(hub, LEAKS)),
+            profiling: Profiling::of(Switch::of(hub, PROFILING)),
         }))
     }
 
@@ -125,11 +129,15 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        if self.0.listening.swap(0, AcqRel) != 0 {
+        let before = self.0.listening.load(Acquire);
+        // A profiler hears of the blocks that live on.
+        self.0.listening.store(before & PROFILING, Release);
+        if before != 0 {
             WATCHED.fetch_sub(1, AcqRel);
         }
         #[cfg(feature = "debug")]
         self.0.leaks.keep_forgotten();
+        self.0.profiling.arenas_gone();
         // Blocks may hold the hub for longer; what the listeners hold is not theirs.
         self.0.lifecycle.clear_callbacks();
         self.0.hooks.clear_listeners();
@@ -151,7 +159,7 @@ impl Hub {
 
     /// Whether anybody wants to hear of each block.
     pub(crate) fn wants_blocks(&self) -> bool {
-        self.listening.load(Acquire) & (LIFECYCLE | PROFILER) != 0
+        self.listening.load(Acquire) & (LIFECYCLE | PROFILER | PROFILING) != 0
     }
 
     fn set(&self, flag: u32, on: bool) {
@@ -189,14 +197,21 @@ impl Hub {
                 .is_some_and(|domain| domain.is_shared())
     }
 
-    /// Tells of a block that was allocated from a pool or from the heap. User code may run.
-    pub(crate) fn allocated(self: &Arc<Self>, kind: AllocKind, address: usize, size: usize) {
-        let block = Block {
+    /// A block that has just been allocated.
+    pub(crate) fn block(&self, kind: AllocKind, address: usize, size: usize, tag: TagId) -> Block {
+        let profiled = self.listening.load(Acquire) & PROFILING != 0;
+        Block {
             kind,
             address,
             size,
-            tag: TagId::current(),
-        };
+            tag,
+            id: if profiled { profiling::fresh_id() } else { 0 },
+        }
+    }
+
+    /// Tells of a block that was allocated from a pool or from the heap. User code may run.
+    pub(crate) fn allocated(self: &Arc<Self>, kind: AllocKind, address: usize, size: usize) {
+        let block = self.block(kind, address, size, TagId::current());
         let frame = self.frame_here();
         blocks::remember(self.clone(), block, frame);
         self.behavior.allocated(block, true, frame.is_some());
@@ -222,6 +237,9 @@ impl Hub {
         } else {
             [None, None]
         };
+        if listening & PROFILING != 0 {
+            self.profiling.hear(&event, || self.domain.upgrade());
+        }
         let Some(mut delivery) = Delivery::begin() else {
             return self.lifecycle.miss();
         };

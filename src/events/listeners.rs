@@ -144,7 +144,8 @@ impl Drop for Delivery {
     }
 }
 
-fn swallow(payload: Box<dyn Any + Send>) {
+/// Drops what a listener has thrown.
+pub(crate) fn swallow(payload: Box<dyn Any + Send>) {
     // Its destructor might panic as well; what that throws is leaked.
     if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         core::mem::forget(thrown);

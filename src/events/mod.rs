@@ -41,3 +41,4 @@ pub(crate) use blocks::traces_of;
 pub(crate) use blocks::{Freed, forget};
 pub(crate) use event::{Block, Event};
 pub(crate) use hub::{Events, Hub, Switch, somebody_watches};
+pub(crate) use listeners::swallow;

@@ -143,6 +143,12 @@ impl TagId {
         false
     }
 
+    /// The paths of all of them, by index.
+    #[cfg(feature = "snapshots")]
+    pub(crate) fn all_paths() -> Vec<&'static str> {
+        read(|registry| registry.nodes.iter().map(|node| node.path).collect())
+    }
+
     /// Every tag that was ever made, the root first.
     pub fn all() -> impl Iterator<Item = Self> {
         let count = read(|registry| registry.nodes.len() as u32);

@@ -39,16 +39,21 @@ impl TrafficTotals {
         }
     }
 
-    #[inline]
-    fn add(&mut self, traffic: &Traffic) {
-        for (sum, counter) in [
-            (&mut self.allocs, &traffic.allocs),
-            (&mut self.bytes, &traffic.bytes),
-            (&mut self.frees, &traffic.frees),
-            (&mut self.freed_bytes, &traffic.freed_bytes),
-        ] {
-            *sum = sum.wrapping_add(counter.load(Relaxed));
-        }
+    /// Returns whether there were allocations.
+    #[inline(always)]
+    fn add(&mut self, traffic: &Traffic) -> bool {
+        let [allocs, bytes, frees, freed_bytes] = [
+            &traffic.allocs,
+            &traffic.bytes,
+            &traffic.frees,
+            &traffic.freed_bytes,
+        ]
+        .map(|counter| counter.load(Relaxed));
+        self.allocs = self.allocs.wrapping_add(allocs);
+        self.bytes = self.bytes.wrapping_add(bytes);
+        self.frees = self.frees.wrapping_add(frees);
+        self.freed_bytes = self.freed_bytes.wrapping_add(freed_bytes);
+        allocs != 0
     }
 }
 
@@ -80,19 +85,18 @@ impl TagUsage {
         }
     }
 
-    /// Adds one thread's part. `audits` is whether there may be any audited traffic: its counters, and most of those of pools
-    /// where these are not charged, are not even looked at otherwise, which halves what is read.
-    #[inline]
-    pub(crate) fn add(&mut self, counters: &TagCounters, audits: bool) {
+    /// Adds one thread's part, and returns whether that has frame memory, or made allocations in pools, on the heap, and in the
+    /// audit. `audits` is whether there may be any audited traffic: its counters, and most of those of pools where these are not
+    /// charged, are not even looked at otherwise, which halves what is read.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, counters: &TagCounters, audits: bool) -> [bool; 4] {
         let bytes = counters.frame_bytes.load(Relaxed);
         self.frame_bytes = self.frame_bytes.wrapping_add(bytes);
-        self.heap.add(&counters.heap);
-        if counters.pool.allocs.load(Relaxed) | counters.pool.frees.load(Relaxed) != 0 {
-            self.pool.add(&counters.pool);
-        }
-        if audits {
-            self.audit.add(&counters.audit);
-        }
+        let heap = self.heap.add(&counters.heap);
+        let pool = counters.pool.allocs.load(Relaxed) | counters.pool.frees.load(Relaxed) != 0
+            && self.pool.add(&counters.pool);
+        let audit = audits && self.audit.add(&counters.audit);
+        [bytes != 0, pool, heap, audit]
     }
 
     fn combine(&mut self, other: &Self, f: impl Fn(u64, u64) -> u64 + Copy) {

@@ -755,3 +755,17 @@ fn profiler_hooks_of_ones_own_pass_on_what_is_emitted() {
         ]
     );
 }
+
+#[test]
+fn blocks_that_are_followed_one_after_the_other_share_a_mapping() {
+    let (alloc, _log) = tracked();
+    let reserved = || alloc.stats().frame_reserved;
+    alloc.begin_frame();
+    drop(alloc.frame_box([0u64; 2]).unwrap());
+    let before = reserved();
+    for size in 1..1000 {
+        drop(alloc.frame_slice_fill(size, 1u8).unwrap());
+    }
+    assert_eq!(reserved(), before);
+    alloc.end_frame();
+}

@@ -25,12 +25,14 @@ mod guards;
 mod handles;
 mod heap;
 mod leases;
+mod limit_events;
 mod limits;
 mod model;
 mod phases;
 #[cfg(debug_assertions)]
 mod poison;
 mod pools;
+mod profiling;
 mod reentry;
 mod retention;
 mod scratch;

@@ -138,6 +138,11 @@ fn core_tests(sh: &Shell) -> Result<Outcome> {
         "cargo test -p framealloc-tests --features debug --test core --test process --no-fail-fast"
     )
     .run()?;
+    cmd!(
+        sh,
+        "cargo test -p framealloc-tests --test tracy --features tracy"
+    )
+    .run()?;
     // Debug builds charge pool blocks to tags, which takes the pools' slow paths: only a release build runs the fast ones.
     cmd!(
         sh,
@@ -214,6 +219,8 @@ fn clippy(sh: &Shell) -> Result<Outcome> {
         &["--no-default-features", "--features", "parking_lot,debug"],
         &["--no-default-features", "--features", "debug,snapshots"],
         &["--no-default-features", "--features", "tracing"],
+        &["--no-default-features", "--features", "tracy"],
+        &["--no-default-features", "--features", "tracy-on-demand"],
         &["--no-default-features", "--features", "allocator-api2-04"],
         &["--no-default-features", "--features", "bevy"],
         &["--features", "debug"],

@@ -625,13 +625,15 @@ impl Arena {
     fn take_big(&self, layout: Layout, promoted: bool) -> Result<(*mut Chunk, usize), Refused> {
         let mut bigs = self.bigs.borrow_mut();
         let size = footprint(layout.size());
+        // The smallest mapping serves every small block: blocks that are followed come here, however small they are.
+        let most = size.saturating_mul(2).max(layout::BIG_STEP);
         let fits = |big: &Big| {
             big.promoted == promoted
                 && big.is_free()
                 && big.block().is_multiple_of(layout.align())
                 && layout::header_is_adjacent(big.offset)
                     == layout::header_is_adjacent(layout.align())
-                && (size..=size.saturating_mul(2)).contains(&big.capacity())
+                && (size..=most).contains(&big.capacity())
         };
         if let Some(big) = bigs.iter_mut().find(|big| fits(big)) {
             big.free = false;

@@ -43,7 +43,6 @@ use crate::behavior::AllocKind;
 use crate::budgets::Admission;
 use crate::diagnostics;
 use crate::error::AllocError;
-use crate::events::Block;
 
 /// A scope of frame memory: everything allocated from it is freed, in one step, when it closes.
 ///
@@ -338,14 +337,10 @@ fn tell(
         top,
         next,
     };
-    let block = Block {
-        kind: AllocKind::Frame,
-        address: next.block,
-        size: layout.size(),
-        tag: meter.tag(),
-    };
+    let hub = domain.hub();
+    let block = hub.block(AllocKind::Frame, next.block, layout.size(), meter.tag());
     let (frame, _) = domain.frame_of(arena);
-    arena.watch(domain.hub(), block, meter, frame);
+    arena.watch(hub, block, meter, frame);
     mem::forget(unless_told);
 }
 
