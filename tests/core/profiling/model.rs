@@ -155,12 +155,19 @@ proptest! {
         let setting = Setting { alloc: &alloc, profiler: &profiler, server: &server, shelf: &shelf, viewers };
         let together = Barrier::new(threads.len());
         thread::scope(|scope| {
-            for ops in &threads {
-                let (setting, together) = (&setting, &together);
-                scope.spawn(move || {
-                    together.wait();
-                    setting.run(ops);
-                });
+            let workers: Vec<_> = threads
+                .iter()
+                .map(|ops| {
+                    let (setting, together) = (&setting, &together);
+                    scope.spawn(move || {
+                        together.wait();
+                        setting.run(ops);
+                    })
+                })
+                .collect();
+            // The end of the scope alone would not wait for what threads do last: their thread-locals end zones.
+            for worker in workers {
+                worker.join().unwrap();
             }
         });
         server.check();
