@@ -53,8 +53,9 @@ pub use behavior::{
     AllocKind, BehaviorFilter, BehaviorIssue, BehaviorReport, BehaviorThresholds, TagBehaviorStats,
 };
 pub use budgets::{
-    AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
-    TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
+    AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetProbe,
+    BudgetStatus, TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
+    ThreadBudgetWindow,
 };
 pub use checkpoints::{CheckpointGuard, FrameCheckpoint, RollbackError, RollbackErrorKind};
 pub use collections::{FrameMap, FrameVec};

@@ -57,7 +57,6 @@ use crate::tags::{self, TagId};
 /// # What it does not do
 ///
 /// Fibers that move between threads are not supported, nor a global allocator that itself allocates from a `SmartAlloc`.
-#[derive(Clone)]
 pub struct SmartAlloc {
     domain: Arc<Domain>,
     parts: Arc<Parts>,
@@ -465,6 +464,18 @@ impl SmartAlloc {
     /// The frame arenas, one for each thread that used this allocator.
     pub fn arenas(&self) -> Vec<ArenaStats> {
         self.domain.arena_stats()
+    }
+}
+
+impl Clone for SmartAlloc {
+    fn clone(&self) -> Self {
+        // Budgets may have been turned on since this handle was made.
+        let charged = self.lists == Lists::EMPTY || self.domain.ledger().is_on();
+        Self {
+            domain: self.domain.clone(),
+            parts: self.parts.clone(),
+            lists: if charged { Lists::EMPTY } else { Lists::FREE },
+        }
     }
 }
 

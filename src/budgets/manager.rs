@@ -114,6 +114,19 @@ impl BudgetManager {
         }
     }
 
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// The budget of a tag; one without limits, if it has none.
+    pub(super) fn node_or_new(&self, tag: TagId) -> &'static Node {
+        if let Some(node) = self.node(tag) {
+            return node;
+        }
+        self.ledger.tag_node(tag, |_| ());
+        self.node(tag).expect("a budget is never taken away")
+    }
+
     fn node(&self, tag: TagId) -> Option<&'static Node> {
         self.ledger.tags.lock().get(&tag).copied()
     }

@@ -1,6 +1,8 @@
 //! The plugins on a headless Bevy, through the public door.
 
 mod accounting;
+mod budget_files;
+mod budgets;
 mod diagnostics;
 mod frames;
 mod mistakes;
