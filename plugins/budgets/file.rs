@@ -30,7 +30,7 @@ pub struct BudgetFileError {
     pub file: String,
     /// The line, from 1; 0 if the file could not be read at all.
     pub line: usize,
-    /// The column where reading stopped: the last character of what is wrong, in bytes from 1.
+    /// The column where reading stopped, at the end of what is wrong: in bytes, from 1.
     pub column: usize,
     /// What is wrong.
     pub message: String,

@@ -146,7 +146,7 @@ pub struct BudgetSetError {
     pub message: String,
     /// The line, from 1.
     pub line: usize,
-    /// The column where reading stopped: the last character of what is wrong, in bytes from 1.
+    /// The column where reading stopped, at the end of what is wrong: in bytes, from 1.
     pub column: usize,
 }
 

@@ -78,7 +78,7 @@ const WRONG: &[(&str, usize, usize, &str)] = &[
     (
         "{\"tags\": {\"a\": {\"sof\": 1}}}",
         1,
-        22,
+        21,
         "unknown field `sof`",
     ),
     ("{\"tags\": {\n\"a\": -5}}", 2, 7, "the size -5 is negative"),
@@ -146,7 +146,7 @@ const WRONG: &[(&str, usize, usize, &str)] = &[
     (
         "{\"tags\": {\"a\": {\"soft\": 9,\n \"hard\": 8}}}",
         2,
-        10,
+        11,
         "the soft limit (9 B) is above the hard one (8 B)",
     ),
     (
@@ -232,19 +232,19 @@ const WRONG: &[(&str, usize, usize, &str)] = &[
 
 #[test]
 fn what_is_wrong_is_told_with_line_and_column() {
+    let mut elsewhere = Vec::new();
     for &(text, line, column, message) in WRONG {
         let error = BudgetSet::from_json(text).unwrap_err();
         assert!(error.message.contains(message), "{text}: {error}");
-        assert_eq!(
-            (error.line, error.column),
-            (line, column),
-            "{text}: {error}"
-        );
         assert!(
-            !error.message.contains("line"),
+            !error.message.contains(" at line"),
             "the place is said once: {error}"
         );
+        if (error.line, error.column) != (line, column) {
+            elsewhere.push(format!("{text}: {error}"));
+        }
     }
+    assert_eq!(elsewhere, [""; 0]);
 }
 
 #[test]

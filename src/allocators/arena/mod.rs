@@ -82,8 +82,6 @@ pub(crate) struct Arena {
     /// What leases are charged for, by chunk.
     charges: RefCell<Unaudited<ChunkCharge>>,
     meters: RefCell<Unaudited<Arc<GuardMeter>>>,
-    /// Whether the domain has budgets.
-    budgeted: bool,
     /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
     ledger_version: Cell<u64>,
     thread_budget: Cell<*const ThreadBudget>,
@@ -135,7 +133,6 @@ impl Arena {
             phased: Cell::new(false),
             charges: RefCell::new(Unaudited::new_in(System)),
             meters: RefCell::new(Unaudited::new_in(System)),
-            budgeted: domain.config().has_budgets(),
             ledger_version: Cell::new(0),
             thread_budget: Cell::new(null()),
             retained: Retained::new(),
