@@ -16,7 +16,7 @@ use crate::diagnostics;
 use crate::error::{AllocError, FrameError};
 use crate::parts::Parts;
 use crate::shared_frames::SharedFrames;
-use crate::stats::{AllocStats, ArenaStats};
+use crate::stats::{AllocStats, ArenaStats, ArenaTotals};
 use crate::tags::{self, TagId};
 
 /// A frame-based allocator. Cheap to clone: clones share everything.
@@ -459,6 +459,24 @@ impl SmartAlloc {
     /// Totals. See [`AllocStats`].
     pub fn stats(&self) -> AllocStats {
         AllocStats::of(&self.domain)
+    }
+
+    /// The frame arenas, all together. Cheap enough for every frame.
+    ///
+    /// ```
+    /// # let alloc = framealloc::SmartAlloc::with_defaults();
+    /// alloc.begin_frame();
+    /// drop(alloc.frame_box([0u8; 4096]));
+    /// alloc.end_frame();
+    /// assert_eq!(alloc.arena_totals().frame_bytes, 4096);
+    /// ```
+    pub fn arena_totals(&self) -> ArenaTotals {
+        self.domain.arena_totals()
+    }
+
+    /// Live bytes in pools, of the whole process: [`AllocStats::pool_allocated`] alone, at less cost.
+    pub fn pool_bytes(&self) -> usize {
+        pool::stats().pool_allocated
     }
 
     /// The frame arenas, one for each thread that used this allocator.

@@ -18,7 +18,7 @@ use crate::config::AllocConfig;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::{AllocErrorKind, FrameError};
 use crate::events::{Event, Events, Hub};
-use crate::stats::ArenaStats;
+use crate::stats::{ArenaStats, ArenaTotals};
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
@@ -255,6 +255,14 @@ impl Domain {
             .iter()
             .map(|slot| slot.arena.stats(slot.thread.clone(), !slot.orphan))
             .collect()
+    }
+
+    pub(crate) fn arena_totals(&self) -> ArenaTotals {
+        let mut totals = ArenaTotals::default();
+        for slot in self.arenas.lock().iter() {
+            slot.arena.add_to(&mut totals);
+        }
+        totals
     }
 
     /// [`arena_stats`](Self::arena_stats), and whose they are.

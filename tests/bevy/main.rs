@@ -4,6 +4,7 @@ mod accounting;
 mod budget_files;
 mod budgets;
 mod diagnostics;
+mod diagnostics_plugin;
 mod frames;
 mod mistakes;
 mod plugin;

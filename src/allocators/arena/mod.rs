@@ -48,7 +48,7 @@ use crate::budgets::ThreadBudget;
 use crate::diagnostics;
 use crate::events::Event;
 use crate::phases;
-use crate::stats::ArenaStats;
+use crate::stats::{ArenaStats, ArenaTotals};
 
 pub(crate) use home::GuardHome;
 pub(crate) use limits::{ArenaLimits, Refused};
@@ -177,6 +177,15 @@ impl Arena {
             retired_chunks: self.retired_chunks.load(Relaxed),
             total_bytes: self.lease_bytes.load(Relaxed) + self.home.bytes.load(Relaxed),
         }
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut ArenaTotals) {
+        let frame_bytes = self.last_frame.load(Relaxed);
+        totals.arenas += 1;
+        totals.capacity += self.capacity.load(Relaxed);
+        totals.frame_bytes += frame_bytes;
+        totals.fullest = totals.fullest.max(frame_bytes);
+        totals.retired_chunks += self.retired_chunks.load(Relaxed);
     }
 
     // ---- Rewinding ------------------------------------------------------------------------------------------------
