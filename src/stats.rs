@@ -103,6 +103,8 @@ pub struct ArenaTotals {
     pub fullest: usize,
     /// Chunks that are kept apart because something in them is leased.
     pub retired_chunks: usize,
+    /// Bytes handed out since they were made, up to the last frame's end for leases.
+    pub total_bytes: u64,
 }
 
 /// A number of bytes, written in binary units: `1.5 MiB`.

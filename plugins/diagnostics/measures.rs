@@ -17,7 +17,8 @@ use crate::bevy::{AllocResource, Budgets};
 use crate::tags::TagTotals;
 
 impl DiagnosticsPlugin {
-    /// Bytes of frame memory that the frame used, over all threads.
+    /// Bytes of frame memory that were handed out in the frame, over all threads. What was leased (`frame_box` and its kin)
+    /// counts in the frame in which its thread takes that memory again.
     pub const FRAME_BYTES: DiagnosticPath = DiagnosticPath::const_new("framealloc/frame_bytes");
     /// Bytes that frame arenas may use without growing, over all threads.
     pub const ARENA_BYTES: DiagnosticPath = DiagnosticPath::const_new("framealloc/arena_bytes");
@@ -48,6 +49,7 @@ pub(super) struct Pace {
     last: Option<Instant>,
     frames: u32,
     heap_allocs: Option<u64>,
+    frame_total: Option<u64>,
 }
 
 pub(super) fn register(app: &mut App, interval: Duration) {
@@ -56,6 +58,7 @@ pub(super) fn register(app: &mut App, interval: Duration) {
         last: None,
         frames: 0,
         heap_allocs: None,
+        frame_total: None,
     });
     for (path, unit) in [
         (DiagnosticsPlugin::FRAME_BYTES, " B"),
@@ -88,9 +91,11 @@ pub(super) fn measure(
     ];
     if arenas.iter().any(is_on) {
         let totals = alloc.arena_totals();
+        // A thread that was idle keeps what its last frame used, whichever that was: so it is counted from frame to frame.
+        let total_before = pace.frame_total.replace(totals.total_bytes).unwrap_or(0);
         let limit = alloc.config().frame_arena_limit() as f64;
         let values = [
-            totals.frame_bytes as f64,
+            totals.total_bytes.saturating_sub(total_before) as f64,
             totals.capacity as f64,
             totals.fullest as f64 * 100.0 / limit.max(1.0),
             totals.retired_chunks as f64,

@@ -144,7 +144,9 @@ fn snapshots_are_written_for_code_and_for_tools_that_ask() {
 
 #[test]
 fn a_behaviour_report_comes_when_it_was_asked_for() {
-    fn churns(alloc: Res<AllocResource>) {
+    // A thread finds out with its next frame that it is watched.
+    fn churns(frame: FrameAlloc, alloc: Res<AllocResource>) {
+        frame.alloc(1);
         for _ in 0..20 {
             drop(alloc.pool_box([0u32; 8]));
         }

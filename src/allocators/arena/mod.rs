@@ -186,6 +186,7 @@ impl Arena {
         totals.frame_bytes += frame_bytes;
         totals.fullest = totals.fullest.max(frame_bytes);
         totals.retired_chunks += self.retired_chunks.load(Relaxed);
+        totals.total_bytes += self.lease_bytes.load(Relaxed) + self.home.bytes.load(Relaxed);
     }
 
     // ---- Rewinding ------------------------------------------------------------------------------------------------
