@@ -27,7 +27,8 @@ use crate::tags::TagId;
 /// - frame memory of guards, until the guard closes.
 ///
 /// An allocator has budgets if it was made with [`AllocConfig::with_budgets`](crate::AllocConfig::with_budgets) or
-/// [`with_memory_limit`](crate::AllocConfig::with_memory_limit); a manager made on its own counts what is
+/// [`with_memory_limit`](crate::AllocConfig::with_memory_limit), or was given some with
+/// [`enable_budgets`](crate::SmartAlloc::enable_budgets); a manager made on its own counts what is
 /// [charged](Self::charge) to it.
 ///
 /// ```
