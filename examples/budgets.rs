@@ -13,8 +13,7 @@ use bevy::app::ScheduleRunnerPlugin;
 use bevy::diagnostic::FrameCount;
 use bevy::prelude::*;
 use framealloc::bevy::{
-    BudgetChanged, BudgetFileMessage, BudgetPlugin, Budgets, FrameAllocPlugins, ShedSettings,
-    shed_over_budget_with,
+    BudgetChanged, BudgetPlugin, Budgets, FrameAllocPlugins, ShedSettings, shed_over_budget_with,
 };
 
 const FRAMES: u32 = 240;
@@ -32,7 +31,6 @@ mod particles {
 }
 
 mod paths {
-    use super::*;
     use framealloc::bevy::FrameAlloc;
 
     pub fn find(frame: FrameAlloc) {
@@ -60,18 +58,11 @@ fn main() {
             (
                 particles::spark.run_if(shed_over_budget_with("budgets::particles", patient)),
                 paths::find,
-                tell_of_the_file,
             ),
         )
         .add_systems(Last, stop)
         .add_observer(tell)
         .run();
-}
-
-fn tell_of_the_file(mut messages: MessageReader<BudgetFileMessage>) {
-    for message in messages.read() {
-        println!("file:   {message}");
-    }
 }
 
 fn tell(change: On<BudgetChanged>, count: Res<FrameCount>) {

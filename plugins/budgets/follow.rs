@@ -13,6 +13,7 @@ use bevy_asset::{
     Assets, Handle,
 };
 use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
 use bevy_platform::time::Instant;
 use bevy_tasks::futures::check_ready;
 use bevy_tasks::{IoTaskPool, Task};
@@ -120,6 +121,21 @@ async fn exists(server: AssetServer, path: AssetPath<'static>) -> bool {
     !matches!(read, Err(AssetReaderError::NotFound(_)))
 }
 
+/// Everybody who wants to know of the file.
+#[derive(SystemParam)]
+pub(super) struct Tell<'w, 's> {
+    messages: MessageWriter<'w, BudgetFileMessage>,
+    commands: Commands<'w, 's>,
+}
+
+impl Tell<'_, '_> {
+    fn all(&mut self, message: BudgetFileMessage) {
+        report(&message);
+        self.messages.write(message.clone());
+        self.commands.trigger(message);
+    }
+}
+
 pub(super) fn follow(
     mut follow: ResMut<Follow>,
     server: Res<AssetServer>,
@@ -127,17 +143,11 @@ pub(super) fn follow(
     mut events: MessageReader<AssetEvent<BudgetFile>>,
     mut failures: MessageReader<AssetLoadFailedEvent<BudgetFile>>,
     mut budgets: ResMut<Budgets>,
-    mut messages: MessageWriter<BudgetFileMessage>,
-    mut commands: Commands,
+    mut tell: Tell,
 ) {
     let follow = follow.bypass_change_detection();
-    let mut tell = |message: BudgetFileMessage| {
-        report(&message);
-        messages.write(message.clone());
-        commands.trigger(message);
-    };
     if follow.wait(&server) {
-        tell(BudgetFileMessage::Missing {
+        tell.all(BudgetFileMessage::Missing {
             file: follow.path.to_string(),
         });
     }
@@ -154,12 +164,12 @@ pub(super) fn follow(
         match &file.budgets {
             Ok(set) => {
                 budgets.set_file(set.clone());
-                tell(BudgetFileMessage::InForce {
+                tell.all(BudgetFileMessage::InForce {
                     file: follow.path.to_string(),
                     budgets: set.len(),
                 });
             }
-            Err(error) => tell(BudgetFileMessage::Rejected(error.clone())),
+            Err(error) => tell.all(BudgetFileMessage::Rejected(error.clone())),
         }
     }
     for failure in failures.read().filter(|failure| failure.id == id) {
@@ -170,7 +180,7 @@ pub(super) fn follow(
         }
         let file = failure.path.to_string();
         let error = BudgetFileError::unread(file, &failure.error);
-        tell(BudgetFileMessage::Rejected(error));
+        tell.all(BudgetFileMessage::Rejected(error));
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn install(app: &mut App) {
 }
 
 macro_rules! entry {
-    ($(#[$doc:meta])* $name:ident, $label:literal, $path:ident, $limit:literal, $format:expr) => {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $path:ident, $limit:expr, $format:expr) => {
         $(#[$doc])*
         ///
         /// Needs [`DiagnosticsPlugin`], and `PerfUiPlugin`. Spawn it as any entry, beside others.
