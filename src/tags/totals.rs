@@ -149,7 +149,9 @@ impl TagTotals {
     /// What all tags have used together: [`capture`](Self::capture) and [`within`](Self::within) the root, at less cost.
     pub fn sum() -> TagUsage {
         let mut sum = TagUsage::none(TagId::ROOT);
-        thread::for_each_counter(|_, counters| sum.add(counters, true));
+        thread::for_each_counter(|_, counters| {
+            sum.add(counters, true);
+        });
         sum
     }
 
