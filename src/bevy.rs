@@ -2,9 +2,31 @@
 //!
 //! The plugins use the allocator through its public API; nothing in the allocator knows of them.
 
+#[path = "../plugins/budgets/mod.rs"]
+mod budgets;
+#[path = "../plugins/diagnostics/mod.rs"]
+mod diagnostics;
+#[path = "../plugins/group.rs"]
+mod group;
 #[path = "../plugins/smart_alloc/mod.rs"]
 mod smart_alloc;
 
+pub use budgets::{
+    BudgetChanged, BudgetFile, BudgetFileError, BudgetFileMessage, BudgetKind, BudgetLimits,
+    BudgetPlugin, BudgetRow, BudgetSet, BudgetSetError, BudgetSystems, Budgets, ShedSettings,
+    budget_exceeded, budget_strained, budget_within, shed_over_budget, shed_over_budget_with,
+};
+pub use diagnostics::{
+    BehaviorReportReady, BehaviorReportRequest, DiagnosticsPlugin, ExitReport, ExitReportRow,
+    ExitReportSettings, SnapshotRequest, Snapshots,
+};
+#[cfg(feature = "perf_ui")]
+pub use diagnostics::{
+    PerfUiEntryArenaFill, PerfUiEntryFrameBytes, PerfUiEntryHeapAllocs, PerfUiEntryWorstBudget,
+};
+pub use group::FrameAllocPlugins;
 pub use smart_alloc::{
     AllocResource, FrameAlloc, SharedFrameAlloc, SmartAllocPlugin, SmartAllocSystems, TaskFrame,
 };
+
+use smart_alloc::plugin_missing;

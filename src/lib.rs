@@ -53,8 +53,9 @@ pub use behavior::{
     AllocKind, BehaviorFilter, BehaviorIssue, BehaviorReport, BehaviorThresholds, TagBehaviorStats,
 };
 pub use budgets::{
-    AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetStatus,
-    TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
+    AllocationTag, BudgetCharge, BudgetEvent, BudgetExceededPolicy, BudgetManager, BudgetProbe,
+    BudgetStatus, TagBudget, ThreadBudgetConfig, ThreadBudgetManager, ThreadBudgetStats,
+    ThreadBudgetWindow,
 };
 pub use checkpoints::{CheckpointGuard, FrameCheckpoint, RollbackError, RollbackErrorKind};
 pub use collections::{FrameMap, FrameVec};
@@ -90,7 +91,7 @@ pub use snapshots::{
     SnapshotDeferredStats, SnapshotDiff, SnapshotEmitter, SnapshotPromotionStats, SnapshotSummary,
     SnapshotTransferStats, TagBudgetSnapshot, TagGrowth, TagSnapshot, ThreadSnapshot,
 };
-pub use stats::{AllocStats, ArenaStats, Bytes};
+pub use stats::{AllocStats, ArenaStats, ArenaTotals, Bytes};
 pub use streaming::{
     EvictedStream, StreamBytes, StreamError, StreamErrorKind, StreamGuard, StreamGuardMut,
     StreamId, StreamInfo, StreamPriority, StreamProgress, StreamState, StreamWriter,

@@ -16,7 +16,7 @@ use crate::diagnostics;
 use crate::error::{AllocError, FrameError};
 use crate::parts::Parts;
 use crate::shared_frames::SharedFrames;
-use crate::stats::{AllocStats, ArenaStats};
+use crate::stats::{AllocStats, ArenaStats, ArenaTotals};
 use crate::tags::{self, TagId};
 
 /// A frame-based allocator. Cheap to clone: clones share everything.
@@ -57,7 +57,6 @@ use crate::tags::{self, TagId};
 /// # What it does not do
 ///
 /// Fibers that move between threads are not supported, nor a global allocator that itself allocates from a `SmartAlloc`.
-#[derive(Clone)]
 pub struct SmartAlloc {
     domain: Arc<Domain>,
     parts: Arc<Parts>,
@@ -462,9 +461,39 @@ impl SmartAlloc {
         AllocStats::of(&self.domain)
     }
 
+    /// The frame arenas, all together. Cheap enough for every frame.
+    ///
+    /// ```
+    /// # let alloc = framealloc::SmartAlloc::with_defaults();
+    /// alloc.begin_frame();
+    /// drop(alloc.frame_box([0u8; 4096]));
+    /// alloc.end_frame();
+    /// assert_eq!(alloc.arena_totals().frame_bytes, 4096);
+    /// ```
+    pub fn arena_totals(&self) -> ArenaTotals {
+        self.domain.arena_totals()
+    }
+
+    /// Live bytes in pools, of the whole process: [`AllocStats::pool_allocated`] alone, at less cost.
+    pub fn pool_bytes(&self) -> usize {
+        pool::stats().pool_allocated
+    }
+
     /// The frame arenas, one for each thread that used this allocator.
     pub fn arenas(&self) -> Vec<ArenaStats> {
         self.domain.arena_stats()
+    }
+}
+
+impl Clone for SmartAlloc {
+    fn clone(&self) -> Self {
+        // Budgets may have been turned on since this handle was made.
+        let charged = self.lists == Lists::EMPTY || self.domain.ledger().is_on();
+        Self {
+            domain: self.domain.clone(),
+            parts: self.parts.clone(),
+            lists: if charged { Lists::EMPTY } else { Lists::FREE },
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::allocators::domain::Domain;
 use crate::allocators::pool;
-use crate::tags::{TagId, TagTotals};
+use crate::tags::TagTotals;
 
 /// What an allocator holds and has handed out. See [`SmartAlloc::stats`](crate::SmartAlloc::stats).
 ///
@@ -35,14 +35,13 @@ pub struct AllocStats {
 impl AllocStats {
     pub(crate) fn of(domain: &Domain) -> Self {
         let mut stats = pool::stats();
-        let heap = TagTotals::capture().within(TagId::ROOT).heap;
+        let heap = TagTotals::sum().heap;
         stats.allocation_count += heap.allocs;
         stats.deallocation_count += heap.frees;
         stats.heap_allocated = heap.live_bytes().max(0) as usize;
-        for arena in domain.arena_stats() {
-            stats.frame_allocated += arena.frame_bytes;
-            stats.frame_reserved += arena.capacity;
-        }
+        let arenas = domain.arena_totals();
+        stats.frame_allocated = arenas.frame_bytes;
+        stats.frame_reserved = arenas.capacity;
         stats.total_allocated = stats.frame_allocated + stats.pool_allocated + stats.heap_allocated;
         stats
     }
@@ -87,6 +86,24 @@ pub struct ArenaStats {
     /// Chunks that are kept apart because something in them is leased.
     pub retired_chunks: usize,
     /// Bytes handed out since it was made, up to the last frame's end for leases.
+    pub total_bytes: u64,
+}
+
+/// All frame arenas of an allocator. See [`SmartAlloc::arena_totals`](crate::SmartAlloc::arena_totals).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArenaTotals {
+    /// How many there are.
+    pub arenas: usize,
+    /// Bytes that they may use without growing.
+    pub capacity: usize,
+    /// Bytes that the last frame of each used.
+    pub frame_bytes: usize,
+    /// Of these, the bytes of the one that used most.
+    pub fullest: usize,
+    /// Chunks that are kept apart because something in them is leased.
+    pub retired_chunks: usize,
+    /// Bytes handed out since they were made, up to the last frame's end for leases.
     pub total_bytes: u64,
 }
 

@@ -177,7 +177,7 @@ unsafe impl SystemParam for FrameAlloc<'_> {
         let resource = resource.ok().map(Res::into_inner);
         if !resource.is_some_and(AllocResource::has_frames) && !state.reported {
             state.reported = true;
-            reports::plugin_missing(&meta.name().to_string());
+            reports::system_without_plugin(&meta.name().to_string());
         }
         let resource = resource
             .ok_or_else(|| SystemParamValidationError::invalid::<Self>(reports::no_allocator()))?;

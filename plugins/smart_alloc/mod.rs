@@ -29,5 +29,6 @@ mod system_tags;
 pub use frame_alloc::FrameAlloc;
 pub use frames::SmartAllocSystems;
 pub use plugin::SmartAllocPlugin;
+pub(super) use reports::plugin_missing;
 pub use resource::AllocResource;
 pub use shared::{SharedFrameAlloc, TaskFrame};

@@ -2,9 +2,18 @@
 
 use crate::diagnostics::{self, DiagnosticCode};
 
+/// FA101: the plugin `name` needs the allocator of a world that has none.
+#[cold]
+pub(crate) fn plugin_missing(name: &str) {
+    diagnostics::report(
+        DiagnosticCode::FA101,
+        format_args!("`{name}` needs the allocator of `SmartAllocPlugin`, which this app lacks"),
+    );
+}
+
 /// FA101: `system` asks for frame memory in a world without the plugin.
 #[cold]
-pub(super) fn plugin_missing(system: &str) {
+pub(super) fn system_without_plugin(system: &str) {
     diagnostics::report(
         DiagnosticCode::FA101,
         format_args!(

@@ -13,12 +13,12 @@ use super::pool;
 use super::record::Record;
 use super::retained::{Mine, Retained, Stray};
 use super::thread::{Local, NO_TAG, NotedTags, local};
-use crate::budgets::Ledger;
+use crate::budgets::{self, Ledger};
 use crate::config::AllocConfig;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::error::{AllocErrorKind, FrameError};
 use crate::events::{Event, Events, Hub};
-use crate::stats::ArenaStats;
+use crate::stats::{ArenaStats, ArenaTotals};
 use crate::sync::Mutex;
 use crate::tags::TagId;
 
@@ -90,6 +90,10 @@ unsafe impl Sync for Domain {}
 impl Domain {
     pub(crate) fn new(config: AllocConfig) -> Arc<Self> {
         let id = fresh_key();
+        let ledger = Arc::new(Ledger::new(config.global_memory_limit));
+        if config.has_budgets() {
+            ledger.turn_on();
+        }
         Arc::new_cyclic(|weak| Self {
             key: AtomicU64::new(id),
             epoch: AtomicU64::new(id),
@@ -99,7 +103,7 @@ impl Domain {
             id,
             weak: weak.clone(),
             limits: ArenaLimits::new(&config),
-            ledger: Arc::new(Ledger::new(config.global_memory_limit)),
+            ledger,
             config,
             arenas: Mutex::new(Vec::new()),
             shared: AtomicBool::new(false),
@@ -132,6 +136,18 @@ impl Domain {
     pub(crate) fn meter(&self) {
         self.metered.fetch_or(BUDGETED, Release);
         self.key.store(fresh_key(), Release);
+    }
+
+    /// Counts every allocation against the budgets from now on. Threads find out when they next come to their slow path; the
+    /// calling one, and those that start, at once.
+    pub(crate) fn turn_budgets_on(&self) {
+        if self.ledger.is_on() {
+            return;
+        }
+        self.ledger.turn_on();
+        budgets::close_pools();
+        self.meter();
+        local(Local::look_for_watchers);
     }
 
     fn is_metered(&self) -> bool {
@@ -239,6 +255,14 @@ impl Domain {
             .iter()
             .map(|slot| slot.arena.stats(slot.thread.clone(), !slot.orphan))
             .collect()
+    }
+
+    pub(crate) fn arena_totals(&self) -> ArenaTotals {
+        let mut totals = ArenaTotals::default();
+        for slot in self.arenas.lock().iter() {
+            slot.arena.add_to(&mut totals);
+        }
+        totals
     }
 
     /// [`arena_stats`](Self::arena_stats), and whose they are.

@@ -22,7 +22,7 @@ use crate::events::Hub;
 use crate::phases;
 use crate::tags::TagId;
 
-/// The budgets that blocks of pool and heap count against: those of an allocator, or none.
+/// The budgets that blocks of pool and heap count against: those of an allocator once it has any, or none.
 ///
 /// What an allocator keeps for itself (groups, handles, streams, scratch pools) is made with the payer of the allocator that
 /// it belongs to; such a thing made on its own has no payer but the tag.
@@ -38,9 +38,8 @@ pub(crate) struct Payer {
 impl Payer {
     /// The allocator of `domain`.
     pub(crate) fn of(domain: &Domain) -> Self {
-        let budgeted = domain.config().has_budgets();
         Self {
-            ledger: budgeted.then(|| domain.ledger().clone()),
+            ledger: Some(domain.ledger().clone()),
             domain: domain.id(),
             hub: Some(domain.hub().clone()),
         }
@@ -49,13 +48,19 @@ impl Payer {
     /// Whether there are budgets to ask.
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
-        self.ledger.is_some()
+        self.budgets().is_some()
+    }
+
+    /// The budgets to ask, if there are any.
+    #[inline]
+    fn budgets(&self) -> Option<&Arc<Ledger>> {
+        self.ledger.as_ref().filter(|ledger| ledger.is_on())
     }
 
     /// Charges `bytes` for a block of `layout` to the current tag, and to its budgets. User code may run.
     #[inline]
     pub(crate) fn admit(&self, layout: Layout, bytes: usize) -> Result<Charge, AllocError> {
-        let Some(ledger) = &self.ledger else {
+        let Some(ledger) = self.budgets() else {
             return Ok(Charge::tag(TagId::current()));
         };
         let payee = local(|local| local.payee(ledger));
@@ -81,7 +86,7 @@ impl Payer {
 
     /// The limits that a block of the current tag counts against, with the bytes that they leave; `None` if there are none.
     pub(crate) fn room(&self) -> Option<Room> {
-        let ledger = self.ledger.as_ref()?;
+        let ledger = self.budgets()?;
         ledger.revoke_credit();
         Some(local(|local| local.payee(ledger)).account.room())
     }

@@ -26,7 +26,7 @@ use super::arena::Arena;
 use super::domain::Domain;
 use super::pool::heap::PoolHeap;
 use super::record::{LIMBO_BLOCK, Record, TagCounters, add, for_each_record};
-use crate::budgets::Payee;
+use crate::budgets::{Payee, pools_are_closed};
 use crate::diagnostics;
 use crate::events::somebody_watches;
 
@@ -79,7 +79,8 @@ pub(crate) struct Local {
     pub record: Cell<*const Record>,
     /// The account that was looked up last: of which state of which ledger, and for which tag.
     pub known_payee: Cell<Option<((u64, u32), Payee)>>,
-    /// The pool of the fast paths: the record's; an empty one while there is no record, or a phase that counts its blocks.
+    /// The pool of the fast paths: the record's; an empty one while there is no record, or a phase that counts its blocks, and
+    /// once an allocator was given budgets that was made without.
     pub pool: Cell<*const PoolHeap>,
     /// Phases that are open on this thread, of all allocators; and [`WATCHED`]. Zero if no slow path has more to do.
     pub phases: Cell<usize>,
@@ -356,13 +357,14 @@ impl Local {
     /// Decides whether pools have fast paths on this thread.
     pub(crate) fn choose_pool(&self) {
         let record = self.record.get();
-        self.pool
-            .set(if record.is_null() || self.phases.get() != 0 {
+        self.pool.set(
+            if record.is_null() || self.phases.get() != 0 || pools_are_closed() {
                 &raw const EMPTY.pool
             } else {
                 // SAFETY: records are never freed (I5).
                 unsafe { &raw const (*record).pool }
-            });
+            },
+        );
     }
 
     /// Leaves no room in the active chunk that the fast path could see: every allocation takes the slow one.

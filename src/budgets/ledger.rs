@@ -25,7 +25,22 @@ use crate::sync::Mutex;
 use crate::tags::TagId;
 
 type Callback = Arc<dyn Fn(BudgetEvent) + Send + Sync>;
+/// The budget of threads of this name.
+pub(super) type ByName = Arc<dyn Fn(&str) -> Option<ThreadBudgetConfig> + Send + Sync>;
 pub(super) type Handler = Arc<dyn Fn(ThreadId, usize, usize) -> BudgetExceededPolicy + Send + Sync>;
+
+/// Whether an allocator was given budgets that was made without: its handles take pool blocks by the fast paths, so that no
+/// thread may have any from then on.
+static POOLS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Takes the fast paths of pools from every thread that finds out.
+pub(crate) fn close_pools() {
+    POOLS_CLOSED.store(true, Release);
+}
+
+pub(crate) fn pools_are_closed() -> bool {
+    POOLS_CLOSED.load(Acquire)
+}
 
 /// Drawn by every change of every ledger, so that a thread's cached account fits one state of one ledger.
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
@@ -33,6 +48,8 @@ static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Ledger {
     /// Replaced with every change of which budgets there are.
     version: AtomicU64,
+    /// Whether anything counts against it.
+    on: AtomicBool,
     global: &'static Node,
     pub(super) tags: Mutex<HashMap<TagId, &'static Node>>,
     pub(super) threads: Mutex<Threads>,
@@ -53,6 +70,7 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 pub(super) struct Threads {
     pub(super) default: Option<ThreadBudgetConfig>,
+    pub(super) by_name: Option<ByName>,
     pub(super) known: HashMap<ThreadId, Arc<ThreadBudget>>,
 }
 
@@ -101,6 +119,7 @@ impl Ledger {
     pub(crate) fn new(limit: usize) -> Self {
         let ledger = Self {
             version: AtomicU64::new(0),
+            on: AtomicBool::new(false),
             global: account::node(Scope::Global),
             tags: Mutex::default(),
             threads: Mutex::default(),
@@ -116,6 +135,16 @@ impl Ledger {
         ledger.set_global_limit(limit);
         ledger.changed();
         ledger
+    }
+
+    /// Whether blocks of pools and heap count against it.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Acquire)
+    }
+
+    pub(crate) fn turn_on(&self) {
+        self.on.store(true, Release);
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -279,7 +308,7 @@ impl Ledger {
     /// Charges the account for a block and a grant of credit, where every budget is far from its limit.
     fn charge_with_credit(&self, account: &Account, slot: &Slot, bytes: usize) -> bool {
         let wanted = bytes.saturating_add(GRANT);
-        let roomy = |node: &&'static Node| node.room() / 64 >= wanted;
+        let roomy = |node: &&'static Node| node.room_to_next() / 64 >= wanted;
         if slot.is_revoked()
             || !os::can_fence_all_threads()
             || !account.of_frames().all(|node| roomy(&node))
@@ -469,7 +498,7 @@ impl Ledger {
 
     #[inline]
     fn raise_peak(&self, node: &Node, after: usize) {
-        if after > node.peak() {
+        if after > node.window_peak() {
             let settled = self.settle_guards();
             node.raise_peak(if settled {
                 node.usage().min(after)

@@ -27,7 +27,8 @@ use crate::tags::TagId;
 /// - frame memory of guards, until the guard closes.
 ///
 /// An allocator has budgets if it was made with [`AllocConfig::with_budgets`](crate::AllocConfig::with_budgets) or
-/// [`with_memory_limit`](crate::AllocConfig::with_memory_limit); a manager made on its own counts what is
+/// [`with_memory_limit`](crate::AllocConfig::with_memory_limit), or was given some with
+/// [`enable_budgets`](crate::SmartAlloc::enable_budgets); a manager made on its own counts what is
 /// [charged](Self::charge) to it.
 ///
 /// ```
@@ -112,6 +113,19 @@ impl BudgetManager {
         } else if let Some(node) = self.node(tag) {
             node.set(usize::MAX, usize::MAX, BudgetExceededPolicy::Fail);
         }
+    }
+
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// The budget of a tag; one without limits, if it has none.
+    pub(super) fn node_or_new(&self, tag: TagId) -> &'static Node {
+        if let Some(node) = self.node(tag) {
+            return node;
+        }
+        self.ledger.tag_node(tag, |_| ());
+        self.node(tag).expect("a budget is never taken away")
     }
 
     fn node(&self, tag: TagId) -> Option<&'static Node> {

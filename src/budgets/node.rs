@@ -27,7 +27,10 @@ pub(super) struct Node {
     soft: AtomicUsize,
     hard: AtomicUsize,
     policy: AtomicU8,
+    /// The most that was used since [`Node::take_window`].
     peak: AtomicUsize,
+    /// The most that was used up to then.
+    peak_before: AtomicUsize,
     /// The peak that was last sent as an event.
     announced: AtomicUsize,
     pub(super) allocs: AtomicU64,
@@ -59,6 +62,7 @@ impl Node {
             hard: AtomicUsize::new(usize::MAX),
             policy: AtomicU8::new(BudgetExceededPolicy::Fail as u8),
             peak: AtomicUsize::new(0),
+            peak_before: AtomicUsize::new(0),
             announced: AtomicUsize::new(0),
             allocs: AtomicU64::new(0),
             frees: AtomicU64::new(0),
@@ -114,8 +118,31 @@ impl Node {
         self.hard().saturating_sub(self.usage())
     }
 
+    /// Bytes left below the next limit: the soft one, unless usage is above it.
+    pub(super) fn room_to_next(&self) -> usize {
+        let (usage, soft) = (self.usage(), self.soft());
+        let next = if usage <= soft {
+            soft.min(self.hard())
+        } else {
+            self.hard()
+        };
+        next.saturating_sub(usage)
+    }
+
     pub(super) fn peak(&self) -> usize {
+        self.window_peak().max(self.peak_before.load(Relaxed))
+    }
+
+    /// The most that was used since the last call of [`take_window`](Self::take_window).
+    pub(super) fn window_peak(&self) -> usize {
         self.peak.load(Relaxed)
+    }
+
+    /// The most that was used since the last call, and starts over.
+    pub(super) fn take_window(&self) -> usize {
+        let peak = self.peak.swap(self.usage(), Relaxed);
+        self.peak_before.fetch_max(peak, Relaxed);
+        peak
     }
 
     /// Counts anew, from `usage` on; `allocs` and `frees` are counted elsewhere, and do not start over.
@@ -124,6 +151,7 @@ impl Node {
         self.frees.store(frees.wrapping_neg(), Relaxed);
         self.exceeded.store(0, Relaxed);
         self.announced.store(0, Relaxed);
+        self.peak_before.store(0, Relaxed);
         self.peak.store(usage, Relaxed);
     }
 

@@ -77,8 +77,8 @@ pub enum BudgetExceededPolicy {
     Custom,
 }
 
-/// Where a budget stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Where a budget stands, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetStatus {
     /// Below the soft limit.
     Ok,

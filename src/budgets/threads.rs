@@ -3,16 +3,16 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::sync::atomic::{
-    AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
 #[cfg(feature = "snapshots")]
 use hashbrown::HashMap;
 
 use super::account;
-use super::ledger::{Admission, Ledger};
+use super::ledger::{Admission, ByName, Ledger};
 use super::node::{Node, Scope};
 use super::policy::{BudgetEvent, BudgetExceededPolicy};
 use crate::allocators::record::add;
@@ -82,6 +82,15 @@ impl ThreadBudgetConfig {
         }
     }
 
+    /// No limits.
+    pub(crate) const UNLIMITED: Self = Self {
+        frame_budget: usize::MAX,
+        pool_budget: usize::MAX,
+        frame_exceeded_policy: BudgetExceededPolicy::Allow,
+        pool_exceeded_policy: BudgetExceededPolicy::Allow,
+        warning_threshold: 100,
+    };
+
     fn warns_above(&self, budget: usize) -> usize {
         let percent = usize::from(self.warning_threshold.min(100));
         budget / 100 * percent + budget % 100 * percent / 100
@@ -91,6 +100,10 @@ impl ThreadBudgetConfig {
 /// One thread's budget, and where it stands.
 pub(crate) struct ThreadBudget {
     config: Mutex<ThreadBudgetConfig>,
+    /// The thread's name, if it has one, once it has used the allocator.
+    name: OnceLock<Arc<str>>,
+    /// Whether it was given its budget by itself, rather than by its name, or as every other thread.
+    own: AtomicBool,
     /// Copies of what the frame path reads.
     limit: AtomicUsize,
     warns_above: AtomicUsize,
@@ -98,19 +111,24 @@ pub(crate) struct ThreadBudget {
     /// Bytes of frame memory that are charged: by the thread, and given back by whoever settles its guards.
     frame_used: AtomicUsize,
     frame_peak: AtomicUsize,
+    /// The most that was used since [`ThreadBudgetManager::take_windows`].
+    window_peak: AtomicUsize,
     exceeded: AtomicU64,
     promoted: AtomicU64,
 }
 
 impl ThreadBudget {
-    pub(super) fn new(thread: ThreadId, config: ThreadBudgetConfig) -> Self {
+    pub(super) fn new(thread: ThreadId, config: ThreadBudgetConfig, own: bool) -> Self {
         let budget = Self {
             config: Mutex::new(config),
+            name: OnceLock::new(),
+            own: AtomicBool::new(own),
             limit: AtomicUsize::new(0),
             warns_above: AtomicUsize::new(0),
             blocks: account::node(Scope::Thread(thread)),
             frame_used: AtomicUsize::new(0),
             frame_peak: AtomicUsize::new(0),
+            window_peak: AtomicUsize::new(0),
             exceeded: AtomicU64::new(0),
             promoted: AtomicU64::new(0),
         };
@@ -132,6 +150,15 @@ impl ThreadBudget {
 
     pub(super) fn config(&self) -> ThreadBudgetConfig {
         *self.config.lock()
+    }
+
+    /// Remembers the thread's name, if it was given a budget before it used the allocator.
+    fn note_name(&self, name: Option<&str>) {
+        if let Some(name) = name
+            && self.name.get().is_none()
+        {
+            let _ = self.name.set(Arc::from(name));
+        }
     }
 
     /// Bytes of frame memory that the budget leaves.
@@ -220,6 +247,25 @@ impl ThreadBudget {
         if used > self.frame_peak.load(Relaxed) {
             self.frame_peak.store(used, Relaxed);
         }
+        if used > self.window_peak.load(Relaxed) {
+            self.window_peak.fetch_max(used, Relaxed);
+        }
+    }
+
+    fn take_window(&self, thread: ThreadId) -> ThreadBudgetWindow {
+        let config = self.config();
+        let frame_used = self.frame_used.load(Relaxed);
+        ThreadBudgetWindow {
+            thread,
+            name: self.name.get().cloned(),
+            frame_peak: self.window_peak.swap(frame_used, Relaxed),
+            frame_budget: config.frame_budget,
+            frame_warns_above: config.warns_above(config.frame_budget),
+            pool_peak: self.blocks.take_window(),
+            pool_budget: config.pool_budget,
+            pool_warns_above: config.warns_above(config.pool_budget),
+            exceeded_count: self.exceeded.load(Relaxed) + self.blocks.exceeded.load(Relaxed),
+        }
     }
 
     /// Gives back what [`admit`](Self::admit) charged.
@@ -264,6 +310,30 @@ pub struct ThreadBudgetStats {
     pub promoted_bytes: u64,
 }
 
+/// What happened to a thread's budget since somebody last looked. See [`ThreadBudgetManager::take_windows`]. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadBudgetWindow {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its name, if it has one and has used the allocator.
+    pub name: Option<Arc<str>>,
+    /// The most frame memory that it used at once.
+    pub frame_peak: usize,
+    /// What that may be in one frame. `usize::MAX` is no limit.
+    pub frame_budget: usize,
+    /// Above this, it is warned.
+    pub frame_warns_above: usize,
+    /// The most pool and heap memory that it held.
+    pub pool_peak: usize,
+    /// What that may be. `usize::MAX` is no limit.
+    pub pool_budget: usize,
+    /// Above this, it is warned.
+    pub pool_warns_above: usize,
+    /// Allocations that ever exceeded either, whatever became of them.
+    pub exceeded_count: u64,
+}
+
 impl ThreadBudgetStats {
     /// Frame memory in percent of its budget.
     pub fn frame_usage_percent(&self) -> f32 {
@@ -291,14 +361,27 @@ impl Ledger {
         if !self.has_threads.load(Acquire) {
             return None;
         }
-        let thread = std::thread::current().id();
+        let current = std::thread::current();
+        let thread = current.id();
+        let name = current.name();
+        let (by_name, default) = {
+            let threads = self.threads.lock();
+            if let Some(known) = threads.known.get(&thread) {
+                known.note_name(name);
+                return Some(known.clone());
+            }
+            (threads.by_name.clone(), threads.default)
+        };
+        // It is the user's, and runs with nothing locked.
+        let config = by_name.and_then(|by_name| by_name(name.unwrap_or_default()));
+        let config = config.or(default)?;
         let mut threads = self.threads.lock();
-        if let Some(known) = threads.known.get(&thread) {
-            return Some(known.clone());
-        }
-        let budget = Arc::new(ThreadBudget::new(thread, threads.default?));
-        threads.known.insert(thread, budget.clone());
-        Some(budget)
+        let budget = threads
+            .known
+            .entry(thread)
+            .or_insert_with(|| Arc::new(ThreadBudget::new(thread, config, false)));
+        budget.note_name(name);
+        Some(budget.clone())
     }
 }
 
@@ -319,14 +402,64 @@ impl ThreadBudgetManager<'_> {
     /// allocator that was made with [`AllocConfig::with_budgets`](crate::AllocConfig::with_budgets).
     pub fn set_thread_config(&self, thread: ThreadId, config: ThreadBudgetConfig) {
         let ledger = self.ledger();
-        ledger
+        let budget = ledger
             .threads
             .lock()
             .known
             .entry(thread)
-            .or_insert_with(|| Arc::new(ThreadBudget::new(thread, config)))
-            .set(config);
+            .or_insert_with(|| Arc::new(ThreadBudget::new(thread, config, true)))
+            .clone();
+        budget.own.store(true, Relaxed);
+        budget.set(config);
         self.turn_on();
+    }
+
+    /// Gives each thread the budget that `by_name` has for its name, which is empty for a thread without one. Replaces the one
+    /// before: threads that it gave budgets to get other ones, or none. Threads with
+    /// [budgets of their own](Self::set_thread_config) keep them, and those it has none for get that of
+    /// [all others](Self::set_default_config).
+    ///
+    /// It runs with nothing locked, here and on each thread that uses the allocator for the first time.
+    ///
+    /// ```
+    /// use framealloc::{SmartAlloc, ThreadBudgetConfig};
+    ///
+    /// let alloc = SmartAlloc::with_defaults();
+    /// alloc.thread_budgets().set_configs_by_name(|name| {
+    ///     name.starts_with("Compute Task Pool").then(|| ThreadBudgetConfig::relaxed(8, 8))
+    /// });
+    /// ```
+    pub fn set_configs_by_name(
+        &self,
+        by_name: impl Fn(&str) -> Option<ThreadBudgetConfig> + Send + Sync + 'static,
+    ) {
+        let by_name: ByName = Arc::new(by_name);
+        let (replaced, known, default) = {
+            let mut threads = self.ledger().threads.lock();
+            let replaced = threads.by_name.replace(by_name.clone());
+            let known: Vec<_> = threads.known.values().cloned().collect();
+            (replaced, known, threads.default)
+        };
+        drop(replaced);
+        for budget in known.iter().filter(|budget| !budget.own.load(Relaxed)) {
+            let name = budget.name.get().map_or("", |name| &**name);
+            let config = by_name(name).or(default);
+            budget.set(config.unwrap_or(ThreadBudgetConfig::UNLIMITED));
+        }
+        self.turn_on();
+    }
+
+    /// What happened to the budget of each thread since the last call, into `windows`, which is emptied first: for one caller
+    /// that looks once a frame. Other figures do not start over.
+    pub fn take_windows(&self, windows: &mut Vec<ThreadBudgetWindow>) {
+        windows.clear();
+        if !self.ledger().has_threads.load(Acquire) {
+            return;
+        }
+        self.ledger().settle_guards();
+        let threads = self.ledger().threads.lock();
+        let known = threads.known.iter();
+        windows.extend(known.map(|(&thread, budget)| budget.take_window(thread)));
     }
 
     /// Gives every thread a budget that has none of its own.

@@ -42,7 +42,7 @@ pub use diagnostic::Diagnostic;
 pub use framealloc_codes::{
     Category, CodeInfo, DiagnosticCode, DiagnosticKind, DiagnosticLevel, Example, RaisedBy,
 };
-pub use report::{emit, emit_with_context};
+pub use report::{emit, emit_always, emit_with_context};
 #[cfg(feature = "snapshots")]
 pub(crate) use sink::newest;
 pub use sink::{

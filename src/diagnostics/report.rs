@@ -101,6 +101,12 @@ pub fn emit(report: Diagnostic) {
     finish(deliver(code, level, tag, || report));
 }
 
+/// [`emit`], however often it was said already: for what is new each time, and seldom.
+pub fn emit_always(report: Diagnostic) {
+    let (code, level, tag) = (report.code, report.kind.level(), report.tag);
+    finish(deliver_if(code, level, tag, |_| true, || report));
+}
+
 /// [`emit`] with the thread and frame that it happens in.
 pub fn emit_with_context(report: Diagnostic) {
     emit(report.with_context());
@@ -130,13 +136,24 @@ fn deliver(
     tag: TagId,
     report: impl FnOnce() -> Diagnostic,
 ) -> Option<String> {
+    deliver_if(code, level, tag, u64::is_power_of_two, report)
+}
+
+/// [`deliver`] by another rule of when it has been sent often.
+fn deliver_if(
+    code: DiagnosticCode,
+    level: DiagnosticLevel,
+    tag: TagId,
+    is_due: impl FnOnce(u64) -> bool,
+    report: impl FnOnce() -> Diagnostic,
+) -> Option<String> {
     let count = counts::add(code, tag);
     let captured = sink::is_capturing();
     if !captured && sink::is_sending() {
         return None;
     }
     let fatal = strict::must_panic(level);
-    let limited = !captured && !count.is_power_of_two();
+    let limited = !captured && !is_due(count);
     if limited && !fatal {
         return None;
     }

@@ -146,6 +146,15 @@ impl TagTotals {
         Self { rows }
     }
 
+    /// What all tags have used together: [`capture`](Self::capture) and [`within`](Self::within) the root, at less cost.
+    pub fn sum() -> TagUsage {
+        let mut sum = TagUsage::none(TagId::ROOT);
+        thread::for_each_counter(|_, counters| {
+            sum.add(counters, true);
+        });
+        sum
+    }
+
     /// What was used between `earlier` and this.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

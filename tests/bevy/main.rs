@@ -1,7 +1,10 @@
 //! The plugins on a headless Bevy, through the public door.
 
 mod accounting;
+mod budget_files;
+mod budgets;
 mod diagnostics;
+mod diagnostics_plugin;
 mod frames;
 mod mistakes;
 mod plugin;

@@ -24,6 +24,7 @@ mod groups;
 mod guards;
 mod handles;
 mod heap;
+mod late_budgets;
 mod leases;
 mod limit_events;
 mod limits;

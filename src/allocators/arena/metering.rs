@@ -291,7 +291,7 @@ impl Arena {
     /// Who pays for what the current tag allocates.
     pub(crate) fn payer(&self, local: &Local, ledger: &Arc<Ledger>) -> FramePayer {
         FramePayer {
-            payee: self.budgeted.then(|| local.payee(ledger)),
+            payee: ledger.is_on().then(|| local.payee(ledger)),
             thread: self.thread_budget.get(),
         }
     }
@@ -309,7 +309,7 @@ impl Arena {
             return None;
         }
         let (known, payee) = local.known_payee.get()?;
-        if known != (ledger.version(), local.tag.get()) || !self.budgeted {
+        if known != (ledger.version(), local.tag.get()) || !ledger.is_on() {
             return None;
         }
         let start = local.ptr.get();

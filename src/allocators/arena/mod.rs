@@ -48,7 +48,7 @@ use crate::budgets::ThreadBudget;
 use crate::diagnostics;
 use crate::events::Event;
 use crate::phases;
-use crate::stats::ArenaStats;
+use crate::stats::{ArenaStats, ArenaTotals};
 
 pub(crate) use home::GuardHome;
 pub(crate) use limits::{ArenaLimits, Refused};
@@ -82,8 +82,6 @@ pub(crate) struct Arena {
     /// What leases are charged for, by chunk.
     charges: RefCell<Unaudited<ChunkCharge>>,
     meters: RefCell<Unaudited<Arc<GuardMeter>>>,
-    /// Whether the domain has budgets.
-    budgeted: bool,
     /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
     ledger_version: Cell<u64>,
     thread_budget: Cell<*const ThreadBudget>,
@@ -135,7 +133,6 @@ impl Arena {
             phased: Cell::new(false),
             charges: RefCell::new(Unaudited::new_in(System)),
             meters: RefCell::new(Unaudited::new_in(System)),
-            budgeted: domain.config().has_budgets(),
             ledger_version: Cell::new(0),
             thread_budget: Cell::new(null()),
             retained: Retained::new(),
@@ -180,6 +177,16 @@ impl Arena {
             retired_chunks: self.retired_chunks.load(Relaxed),
             total_bytes: self.lease_bytes.load(Relaxed) + self.home.bytes.load(Relaxed),
         }
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut ArenaTotals) {
+        let frame_bytes = self.last_frame.load(Relaxed);
+        totals.arenas += 1;
+        totals.capacity += self.capacity.load(Relaxed);
+        totals.frame_bytes += frame_bytes;
+        totals.fullest = totals.fullest.max(frame_bytes);
+        totals.retired_chunks += self.retired_chunks.load(Relaxed);
+        totals.total_bytes += self.lease_bytes.load(Relaxed) + self.home.bytes.load(Relaxed);
     }
 
     // ---- Rewinding ------------------------------------------------------------------------------------------------

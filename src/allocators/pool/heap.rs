@@ -353,7 +353,7 @@ fn allocate_with_care(
     let noted = Payer::must_note();
     // Asked before the block is taken: a watched one has to be of a page that remembers charges.
     let watcher = if noted { payer.watcher() } else { None };
-    let charge = if lists == Lists::EMPTY {
+    let charge = if lists == Lists::EMPTY || payer.is_limited() {
         payer.admit(layout, size)?
     } else if watcher.is_some() {
         Charge::tag(TagId::current())

@@ -1,0 +1,42 @@
+//! All plugins together.
+
+use bevy_app::{PluginGroup, PluginGroupBuilder};
+
+use super::{BudgetPlugin, DiagnosticsPlugin, SmartAllocPlugin};
+
+/// Every plugin of framealloc.
+///
+/// | plugin | what it does |
+/// |---|---|
+/// | [`SmartAllocPlugin`](struct@SmartAllocPlugin) | the allocator, frames, a tag for every system |
+/// | [`BudgetPlugin`] | limits from code and files, messages when one is crossed |
+/// | [`DiagnosticsPlugin`] | Bevy diagnostics, snapshots, reports |
+///
+/// Replace one with [`set`](PluginGroupBuilder::set), and leave one out with [`disable`](PluginGroupBuilder::disable):
+///
+/// ```
+/// use bevy_app::{App, PluginGroup};
+/// use framealloc::AllocConfig;
+/// use framealloc::bevy::{BudgetPlugin, DiagnosticsPlugin, FrameAllocPlugins, SmartAllocPlugin};
+///
+/// App::new().add_plugins(
+///     FrameAllocPlugins
+///         .build()
+///         .set(SmartAllocPlugin::new(AllocConfig::high_performance()))
+///         .set(BudgetPlugin::from_file("game.budget.json"))
+///         .disable::<DiagnosticsPlugin>(),
+/// );
+/// ```
+///
+/// Or just `add_plugins(FrameAllocPlugins)`, after `DefaultPlugins` or `MinimalPlugins`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FrameAllocPlugins;
+
+impl PluginGroup for FrameAllocPlugins {
+    fn build(self) -> PluginGroupBuilder {
+        PluginGroupBuilder::start::<Self>()
+            .add(SmartAllocPlugin::default())
+            .add(BudgetPlugin::default())
+            .add(DiagnosticsPlugin::default())
+    }
+}
