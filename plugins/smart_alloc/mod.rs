@@ -31,3 +31,5 @@ pub use frames::SmartAllocSystems;
 pub use plugin::SmartAllocPlugin;
 pub use resource::AllocResource;
 pub use shared::{SharedFrameAlloc, TaskFrame};
+pub use sub_apps::SubAppAllocs;
+pub use system_tags::system_tags;
