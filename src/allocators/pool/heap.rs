@@ -366,7 +366,7 @@ fn allocate_with_care(
     } else {
         Charge::NOBODY
     };
-    let pages = || local.own_record().charged.pages.load(Relaxed);
+    let pages = || local.own_record().charged.pages(class);
     let before = watcher.map(|_| pages());
     let Some(block) = take_block(local, class, charge) else {
         charge.release(size);
