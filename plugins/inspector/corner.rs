@@ -41,7 +41,7 @@ pub(super) fn show(world: &mut World, context: &egui::Context, corner: Corner) {
             .show(context, |ui| {
                 let digit = ui.fonts_mut(|fonts| fonts.glyph_width(&theme::figures(), '0'));
                 // Over a game of any colour.
-                Frame::new()
+                let frame = Frame::new()
                     .fill(Color32::from_black_alpha(190))
                     .corner_radius(4.0)
                     .inner_margin(Margin::symmetric(8, 5))
@@ -55,9 +55,10 @@ pub(super) fn show(world: &mut World, context: &egui::Context, corner: Corner) {
                             ui.add(label.selectable(false).extend());
                         }
                     });
+                let id = ui.id().with("open");
+                ui.interact(frame.response.rect, id, Sense::click())
             })
-            .response;
-        let response = response.interact(Sense::click());
+            .inner;
         if response.clicked() {
             world.resource_mut::<MemoryInspector>().open = true;
         }

@@ -89,7 +89,10 @@ impl History {
         if self.points.len() == POINTS {
             self.points.pop_front();
         }
-        let at = self.points.back().map_or(0.0, |last| last.at + look.seconds);
+        let at = self
+            .points
+            .back()
+            .map_or(0.0, |last| last.at + look.seconds);
         let total = look.total();
         self.points.push_back(Point {
             at,

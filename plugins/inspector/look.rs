@@ -8,9 +8,7 @@ use std::time::Instant;
 use super::tree::TagTree;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::tags::{TagTotals, TagUsage, TrafficTotals};
-use crate::{
-    ArenaStats, PoolClassStats, SmartAlloc, StreamInfo, StreamingStats, TagBudget,
-};
+use crate::{ArenaStats, PoolClassStats, SmartAlloc, StreamInfo, StreamingStats, TagBudget};
 
 /// What a tag used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -21,7 +19,7 @@ pub struct Use {
     pub pool: u64,
     /// Live bytes.
     pub heap: u64,
-    /// Live bytes from the global allocator.
+    /// Live bytes from the global allocator, besides those of `heap`, which come from there as well.
     pub global: u64,
     /// Calls of the global allocator since the look before.
     pub calls: u64,
@@ -35,11 +33,12 @@ impl Use {
     fn of(now: &TagUsage, before: &TagUsage) -> Self {
         // Threads' counters are read one after another: no less than nothing is live.
         let live = |traffic: &TrafficTotals| traffic.live_bytes().max(0) as u64;
+        let heap = live(&now.heap);
         Self {
             frame: now.frame_bytes.wrapping_sub(before.frame_bytes),
             pool: live(&now.pool),
-            heap: live(&now.heap),
-            global: live(&now.audit),
+            heap,
+            global: live(&now.audit).saturating_sub(heap),
             calls: now.audit.allocs.wrapping_sub(before.audit.allocs),
             called: now.audit.bytes.wrapping_sub(before.audit.bytes),
             ever: now.frame_bytes | now.pool.allocs | now.heap.allocs | now.audit.allocs != 0,
@@ -141,20 +140,27 @@ impl Look {
     pub fn worst_budget(&self) -> Option<(&'static str, f64)> {
         let budgets = self.budgets.as_ref()?;
         let fraction = |used: u64, limit: u64| used as f64 / limit as f64;
-        let whole = (budgets.limit != 0)
-            .then(|| ("everything", fraction(budgets.used, budgets.limit)));
+        let whole =
+            (budgets.limit != 0).then(|| ("everything", fraction(budgets.used, budgets.limit)));
         let tags = budgets.tags.iter().filter_map(|budget| {
             let limit = limit_of(budget)?;
             Some((budget.name, fraction(budget.current_usage as u64, limit)))
         });
-        whole.into_iter().chain(tags).max_by(|a, b| a.1.total_cmp(&b.1))
+        whole
+            .into_iter()
+            .chain(tags)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
 
 /// What a tag's budget ends at, if at anything.
 pub fn limit_of(budget: &TagBudget) -> Option<u64> {
     let limit = budget.hard_limit.min(budget.soft_limit.max(1));
-    let limit = if budget.hard_limit == usize::MAX { limit } else { budget.hard_limit };
+    let limit = if budget.hard_limit == usize::MAX {
+        limit
+    } else {
+        budget.hard_limit
+    };
     (limit != usize::MAX && limit != 0).then_some(limit as u64)
 }
 
@@ -206,7 +212,10 @@ impl Observer {
             below,
             owned,
             arenas: alloc.arenas(),
-            pools: pools.iter().map(|stats| self.since(stats, is_first)).collect(),
+            pools: pools
+                .iter()
+                .map(|stats| self.since(stats, is_first))
+                .collect(),
             pool_tags: alloc.config().pool_tags,
             budgets: alloc.budgets().map(|budgets| Budgets {
                 limit: budgets.global_limit() as u64,
@@ -216,7 +225,11 @@ impl Observer {
             }),
             streaming: streaming.stats(),
             streams: streaming.streams(),
-            reports: DiagnosticCode::ALL.iter().copied().map(diagnostics::count).sum(),
+            reports: DiagnosticCode::ALL
+                .iter()
+                .copied()
+                .map(diagnostics::count)
+                .sum(),
         };
         *self = Self {
             totals,

@@ -17,6 +17,7 @@ use super::snapshot::Saver;
 use super::state::{InspectedAlloc, InspectorTab, MemoryInspector};
 use super::table::{Action, Table};
 use super::tabs::{self, Place};
+use super::theme;
 use super::tree::TagTree;
 use super::value::{decimal, grouped};
 use crate::bevy::{AllocResource, SubAppAllocs};
@@ -122,6 +123,7 @@ impl Panel {
             return;
         };
         self.tag.get_or_insert_with(TagId::current);
+        theme::sharpen(ui.visuals_mut());
         self.refresh(&alloc, inspector, ui.input(|input| input.time));
         self.tabs(inspector, ui);
         self.controls(world, &alloc, inspector, ui);
@@ -251,7 +253,11 @@ impl Panel {
     }
 
     fn pins(&mut self, ui: &mut Ui) {
-        match self.pinned.each_ref().map(|pin| pin.as_ref().map(|look| look.frame)) {
+        match self
+            .pinned
+            .each_ref()
+            .map(|pin| pin.as_ref().map(|look| look.frame))
+        {
             [None, _] => {
                 if ui
                     .button("Pin frame")
@@ -267,7 +273,7 @@ impl Panel {
                     Some(second) => format!("frame {}", grouped(second)),
                     None => "now".to_owned(),
                 };
-                ui.label(RichText::new(format!("frame {} → {other}", grouped(first))).strong());
+                ui.label(RichText::new(format!("frame {} to {other}", grouped(first))).strong());
                 if second.is_none()
                     && ui
                         .button("Pin second")
@@ -312,7 +318,11 @@ impl Panel {
                 needle: &wanted.1,
                 order: &order,
             };
-            self.table = place.table(tab);
+            let table = place.table(tab);
+            self.table = Table {
+                menu: self.table.menu,
+                ..table
+            };
             self.made_for = Some(wanted);
         }
         if self.table.rows.is_empty() {

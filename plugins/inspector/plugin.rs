@@ -183,7 +183,7 @@ fn window(world: &mut World, context: &egui::Context) {
     let size = rect.size().min(screen.size() - egui::vec2(16.0, 16.0));
     let size = match remembered {
         Some(_) => size,
-        None => size.min(egui::vec2(1000.0, 660.0)),
+        None => size.min(egui::vec2(960.0, 600.0)),
     };
     let mut open = true;
     let shown = egui::Window::new("Memory")

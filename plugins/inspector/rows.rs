@@ -1,7 +1,9 @@
 //! What a table is made of: columns, rows, and the order in which they stand. No painting here.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use bevy_egui::egui::Galley;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -21,6 +23,8 @@ pub struct Column {
     pub compared: bool,
     /// Text stands on the left, figures on the right.
     pub is_text: bool,
+    /// What a name loses for which there is no room: its beginning, as a path does, or its end.
+    pub keeps_start: bool,
 }
 
 impl Column {
@@ -32,6 +36,7 @@ impl Column {
             digits,
             compared: true,
             is_text: true,
+            keeps_start: false,
         }
     }
 
@@ -52,6 +57,12 @@ impl Column {
         self
     }
 
+    /// Of names that are sentences.
+    pub const fn keeps_start(mut self) -> Self {
+        self.keeps_start = true;
+        self
+    }
+
     /// Makes room for others while two looks are compared.
     pub const fn not_compared(mut self) -> Self {
         self.compared = false;
@@ -65,6 +76,14 @@ pub enum Fold {
     Leaf,
     Open,
     Closed,
+}
+
+/// The text of a cell.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub galley: Arc<Galley>,
+    /// Of the first cell: how wide it may be at most.
+    pub room: f32,
 }
 
 #[derive(Debug, Clone)]
@@ -82,8 +101,8 @@ pub struct Row {
     pub values: Vec<Value>,
     /// What the values were in the look that is compared with.
     pub before: Option<Vec<Value>>,
-    /// Texts of its cells, made when it is first seen.
-    pub shown: Option<Box<[String]>>,
+    /// Texts of its cells, laid out when it is first seen.
+    pub shown: Option<Box<[Shown]>>,
 }
 
 impl Row {
@@ -261,7 +280,9 @@ impl Row {
         }
         if let Some(before) = &self.before {
             let keys = columns.iter().skip(1).map(|column| column.key);
-            let before = keys.zip(before).filter(|(_, value)| value.number().is_some());
+            let before = keys
+                .zip(before)
+                .filter(|(_, value)| value.number().is_some());
             let before = before.map(|(key, value)| (key.to_owned(), value.json()));
             object.insert("before".to_owned(), Json::Object(before.collect()));
         }
@@ -318,7 +339,9 @@ mod tests {
         order.click(&COLUMNS[1], false, true);
         order.sort(COLUMNS, &mut rows);
         assert_eq!(names(&rows), ["small", "new", "big"]);
-        assert!(as_text(COLUMNS, &rows).starts_with("Tag\tBytes\tState\tΔ Bytes\nsmall\t10\t\t9\n"));
+        assert!(
+            as_text(COLUMNS, &rows).starts_with("Tag\tBytes\tState\tΔ Bytes\nsmall\t10\t\t9\n")
+        );
         let json: Json = serde_json::from_str(&as_json(COLUMNS, &rows)).unwrap();
         assert_eq!(json[0]["before"]["bytes"], 1);
     }

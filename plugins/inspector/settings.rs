@@ -112,7 +112,9 @@ mod tests {
             window: Some([1.0, 2.0, 300.0, 400.0]),
             ..Settings::default()
         };
-        settings.orders.insert(InspectorTab::Tags, Order::descending("frame"));
+        settings
+            .orders
+            .insert(InspectorTab::Tags, Order::descending("frame"));
         let mut keeper = Keeper::new(Some(path.clone()), Settings::default());
         keeper.keep(&settings, 10.0, false);
         assert!(!path.exists(), "it waits until nothing changes any more");

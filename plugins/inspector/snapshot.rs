@@ -50,7 +50,10 @@ impl Saver {
         let text = if file.exists() {
             format!("wrote {}", file.display())
         } else if since.elapsed() > PATIENCE {
-            format!("{} could not be written: see FA903 in the log", file.display())
+            format!(
+                "{} could not be written: see FA903 in the log",
+                file.display()
+            )
         } else {
             return;
         };

@@ -81,7 +81,18 @@ impl MemoryInspector {
 
 /// A tab of the panel.
 #[derive(
-    Reflect, Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Reflect,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
 )]
 pub enum InspectorTab {
     /// The headline figures, and their history.

@@ -4,12 +4,14 @@
 //! painted, and columns have fixed widths, so that nothing moves while figures change. Columns for which there is no room are
 //! left out from the right, but the first two never are.
 
+use std::sync::Arc;
+
 use bevy_egui::egui::{
-    Align2, Color32, Pos2, Rect, Response, ScrollArea, Sense, Shape, Stroke, StrokeKind,
-    Ui, WidgetInfo, WidgetType, pos2, vec2,
+    Align2, Color32, Galley, Id, Pos2, Rect, Response, ScrollArea, Sense, Shape, Stroke,
+    StrokeKind, Ui, WidgetInfo, WidgetType, pos2, vec2,
 };
 
-use super::rows::{Column, Fold, Order, Row, as_json, as_text};
+use super::rows::{Column, Fold, Order, Row, Shown, as_json, as_text};
 use super::theme::{self, ROW};
 use super::value::{Share, Value};
 
@@ -17,6 +19,8 @@ use super::value::{Share, Value};
 const GAP: f32 = 10.0;
 /// As wide is a step of the tree.
 const STEP: f32 = 12.0;
+/// The key of a last row, which is a sum.
+pub const SUM: u64 = u64::MAX;
 /// As narrow may the first column get.
 const LEAST_NAME: f32 = 150.0;
 
@@ -31,6 +35,18 @@ pub struct Table {
     pub compares: bool,
     /// The greatest of the figures by which it is sorted.
     pub greatest: f64,
+    /// For what the texts of its rows were laid out.
+    pub laid_out_for: Option<LaidOutFor>,
+    /// The cell whose menu is open.
+    pub menu: Option<Id>,
+}
+
+/// Texts are laid out once and painted in many frames, as long as this stays as it is.
+#[derive(Clone, Copy)]
+pub struct LaidOutFor {
+    pixels_per_point: f32,
+    /// Falls when egui throws its glyphs away.
+    atlas_fill: f32,
 }
 
 /// What somebody did to a table.
@@ -66,6 +82,7 @@ impl Table {
         let mut action = self.titles(ui, &places, order);
         let sum_height = if self.sum.is_some() { ROW + 4.0 } else { 0.0 };
         let height = (ui.available_height() - sum_height).max(ROW);
+        self.forget_old_texts(ui);
         let spacing = std::mem::take(&mut ui.spacing_mut().item_spacing);
         ScrollArea::vertical()
             .id_salt(id)
@@ -87,6 +104,22 @@ impl Table {
         }
         ui.spacing_mut().item_spacing = spacing;
         action
+    }
+
+    fn forget_old_texts(&mut self, ui: &Ui) {
+        let now = LaidOutFor {
+            pixels_per_point: ui.pixels_per_point(),
+            atlas_fill: ui.fonts(|fonts| fonts.font_atlas_fill_ratio()),
+        };
+        let is_good = self.laid_out_for.is_some_and(|before| {
+            before.pixels_per_point == now.pixels_per_point && before.atlas_fill <= now.atlas_fill
+        });
+        if !is_good {
+            for row in self.rows.iter_mut().chain(&mut self.sum) {
+                row.shown = None;
+            }
+        }
+        self.laid_out_for = Some(now);
     }
 
     /// Lays the columns out, from the right.
@@ -133,7 +166,8 @@ impl Table {
 
     fn titles(&self, ui: &mut Ui, places: &[Place], order: &Order) -> Option<Action> {
         let mut action = None;
-        let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW + 2.0), Sense::hover());
+        let (row, _) =
+            ui.allocate_exact_size(vec2(ui.available_width(), ROW + 2.0), Sense::hover());
         for place in places {
             let column = &self.columns[place.column];
             let rect = Rect::from_x_y_ranges(place.left..=place.right, row.y_range());
@@ -164,7 +198,11 @@ impl Table {
             let end = x + galley.size().x;
             ui.painter().galley(pos2(x, y), galley, color);
             if sorted {
-                let at = if on_left { end + mark / 2.0 + 2.0 } else { x - mark / 2.0 - 2.0 };
+                let at = if on_left {
+                    end + mark / 2.0 + 2.0
+                } else {
+                    x - mark / 2.0 - 2.0
+                };
                 triangle(ui, pos2(at, rect.center().y), order.descending, color);
             }
             if response.clicked() {
@@ -197,14 +235,20 @@ impl Table {
             Some(index) => &mut self.rows[index],
             None => self.sum.as_mut()?,
         };
-        if row.shown.is_none() {
-            row.shown = Some(row.values.iter().map(Value::shown).collect());
+        let room = places[0].right - places[0].left;
+        let is_laid_out = row
+            .shown
+            .as_ref()
+            .is_some_and(|shown| shown[0].room == room);
+        if !is_laid_out {
+            row.shown = Some(lay_out(ui, columns, row, room));
         }
         let row = &*row;
         let left = ui.max_rect().left();
         let rect = Rect::from_min_size(pos2(left, top), vec2(width, ROW));
         if index.is_some_and(|index| index % 2 == 1) {
-            ui.painter().rect_filled(rect, 0.0, ui.visuals().faint_bg_color);
+            ui.painter()
+                .rect_filled(rect, 0.0, ui.visuals().faint_bg_color);
         }
         let base = ui.id().with(("row", row.key, index.is_none()));
         let mut action = None;
@@ -215,7 +259,8 @@ impl Table {
             if response.hovered() && index.is_some() {
                 let line = Rect::from_min_size(pos2(left, top), vec2(width, ROW));
                 let stroke = Stroke::new(1.0, ui.visuals().weak_text_color());
-                ui.painter().rect_stroke(line, 2.0, stroke, StrokeKind::Inside);
+                ui.painter()
+                    .rect_stroke(line, 2.0, stroke, StrokeKind::Inside);
             }
             let cell = Cell {
                 column: &columns[place.column],
@@ -231,29 +276,69 @@ impl Table {
             } else if place.is_difference {
                 cell.difference(ui, &response);
             } else {
-                let is_sorted = index.is_some()
-                    && order.column == cell.column.key
-                    && !order.by_difference;
+                let is_sorted =
+                    index.is_some() && order.column == cell.column.key && !order.by_difference;
                 let greatest = if is_sorted { self.greatest } else { 0.0 };
                 cell.value(ui, &response, greatest);
             }
             cell.hover(&response);
-            response.context_menu(|ui| {
-                if ui.button("Copy cell").clicked() {
-                    ui.ctx().copy_text(cell.plain());
-                    ui.close();
+            if response.secondary_clicked() {
+                self.menu = Some(id);
+            }
+            if self.menu == Some(id) {
+                let menu = response.context_menu(|ui| {
+                    let mut copy = |title: &str, text: &dyn Fn() -> String| {
+                        if ui.button(title).clicked() {
+                            ui.ctx().copy_text(text());
+                            ui.close();
+                        }
+                    };
+                    copy("Copy cell", &|| cell.plain());
+                    copy("Copy row as text", &|| as_text(columns, [row]));
+                    copy("Copy row as JSON", &|| as_json(columns, [row]));
+                });
+                if menu.is_none() {
+                    self.menu = None;
                 }
-                if ui.button("Copy row as text").clicked() {
-                    ui.ctx().copy_text(as_text(columns, [row]));
-                    ui.close();
-                }
-                if ui.button("Copy row as JSON").clicked() {
-                    ui.ctx().copy_text(as_json(columns, [row]));
-                    ui.close();
-                }
-            });
+            }
         }
         action
+    }
+}
+
+/// Lays out the texts of a row's cells. The first column has so much room.
+fn lay_out(ui: &Ui, columns: &[Column], row: &Row, room: f32) -> Box<[Shown]> {
+    let fonts = [theme::names(), theme::figures()];
+    let text = |text: String, is_text: bool| {
+        // The colour is given when it is painted.
+        let font = fonts[usize::from(!is_text)].clone();
+        ui.painter()
+            .layout_no_wrap(text, font, Color32::PLACEHOLDER)
+    };
+    // A name is one line, whatever is in it.
+    let mut name = text(row.name.replace(['\n', '\r', '\t'], " "), true);
+    let room_for_name = room - row.indent();
+    if name.size().x > room_for_name {
+        let part = room_for_name / name.size().x;
+        name = text(shortened(&row.name, part, columns[0].keeps_start), true);
+    }
+    let values = row.values.iter().enumerate();
+    let values = values.map(|(index, value)| {
+        let shown = match value {
+            Value::Nothing if row.key == SUM => String::new(),
+            value => value.shown(),
+        };
+        text(shown, columns[index + 1].is_text)
+    });
+    let galleys = std::iter::once(name).chain(values);
+    galleys.map(|galley| Shown { galley, room }).collect()
+}
+
+impl Row {
+    /// Where its name begins.
+    fn indent(&self) -> f32 {
+        let own = self.fold != Fold::Leaf || self.depth > 0;
+        f32::from(self.depth) * STEP + if own { STEP } else { 0.0 }
     }
 }
 
@@ -269,17 +354,14 @@ impl Cell<'_> {
         &self.row.values[self.place.column - 1]
     }
 
-    fn shown(&self) -> &str {
-        let shown = self.row.shown.as_ref();
-        shown.map_or("", |shown| &shown[self.place.column - 1])
+    fn galley(&self) -> Option<Arc<Galley>> {
+        let shown = self.row.shown.as_ref()?;
+        Some(shown[self.place.column].galley.clone())
     }
 
     fn name(&self, ui: &Ui, response: &Response) {
         response.widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, &self.row.full_name));
-        let mut left = self.rect.left() + f32::from(self.row.depth) * STEP;
-        if self.row.fold != Fold::Leaf || self.row.depth > 0 {
-            left += STEP;
-        }
+        let left = self.rect.left() + self.row.indent();
         if self.row.fold != Fold::Leaf {
             let color = ui.visuals().weak_text_color();
             let at = pos2(left - STEP / 2.0 - 1.0, self.rect.center().y);
@@ -294,28 +376,20 @@ impl Cell<'_> {
         } else {
             ui.visuals().text_color()
         };
-        let font = theme::names();
-        let painter = ui.painter();
-        // A name is one line, whatever is in it.
-        let name = self.row.name.replace(['\n', '\r', '\t'], " ");
-        let galley = painter.layout_no_wrap(name, font.clone(), color);
-        let room = self.rect.right() - left;
-        let galley = if galley.size().x <= room {
-            galley
-        } else {
-            painter.layout_no_wrap(shortened(&self.row.name, room / galley.size().x), font, color)
-        };
-        let painter = painter.with_clip_rect(self.rect);
-        let y = self.rect.center().y - galley.size().y / 2.0;
-        painter.galley(pos2(left, y), galley, color);
+        if let Some(galley) = self.galley() {
+            let y = self.rect.center().y - galley.size().y / 2.0;
+            ui.painter().galley(pos2(left, y), galley, color);
+        }
     }
 
     fn value(&self, ui: &Ui, response: &Response, greatest: f64) {
-        self.describe(response, self.shown());
         let value = self.content();
+        self.describe(response, || value.shown());
         let visuals = ui.visuals();
         if let Value::Share(share) = value {
-            bar(ui, self.rect, *share, self.shown());
+            if let Some(galley) = self.galley() {
+                bar(ui, self.rect, *share, galley);
+            }
             return;
         }
         if let Some(number) = value.number()
@@ -324,14 +398,20 @@ impl Cell<'_> {
             let mut filled = self.rect.shrink2(vec2(0.0, 2.0));
             let part = (number / greatest).clamp(0.0, 1.0) as f32;
             filled.set_left(filled.right() - filled.width() * part);
-            ui.painter().rect_filled(filled.expand2(vec2(2.0, 0.0)), 2.0, theme::data_bar(visuals));
+            ui.painter().rect_filled(
+                filled.expand2(vec2(2.0, 0.0)),
+                2.0,
+                theme::data_bar(visuals),
+            );
         }
         let color = if value.is_zero() {
             visuals.weak_text_color()
         } else {
             visuals.text_color()
         };
-        self.paint(ui, self.shown().to_owned(), color);
+        if let Some(galley) = self.galley() {
+            self.paint(ui, galley, color);
+        }
     }
 
     fn difference(&self, ui: &Ui, response: &Response) {
@@ -339,28 +419,40 @@ impl Cell<'_> {
             return;
         };
         let text = self.content().difference(difference);
-        self.describe(response, &text);
-        self.paint(ui, text, theme::change(ui.visuals(), difference));
+        self.describe(response, || text.clone());
+        let color = theme::change(ui.visuals(), difference);
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.clone(), theme::figures(), color);
+        self.paint(ui, galley, color);
     }
 
-    fn describe(&self, response: &Response, text: &str) {
+    fn describe(&self, response: &Response, text: impl Fn() -> String) {
         response.widget_info(|| {
+            let text = text();
             let delta = if self.place.is_difference { "Δ " } else { "" };
             let (title, name) = (self.column.title, &self.row.full_name);
-            WidgetInfo::labeled(WidgetType::Label, true, format!("{delta}{title} {text}, {name}"))
+            WidgetInfo::labeled(
+                WidgetType::Label,
+                true,
+                format!("{delta}{title} {text}, {name}"),
+            )
         });
     }
 
-    fn paint(&self, ui: &Ui, text: String, color: Color32) {
-        let painter = ui.painter().with_clip_rect(self.rect);
-        let (font, anchor, at) = if self.column.is_text {
-            (theme::names(), Align2::LEFT_CENTER, self.rect.left_center())
+    fn paint(&self, ui: &Ui, galley: Arc<Galley>, color: Color32) {
+        let (anchor, at) = if self.column.is_text {
+            (Align2::LEFT_CENTER, self.rect.left_center())
         } else {
-            (theme::figures(), Align2::RIGHT_CENTER, self.rect.right_center())
+            (Align2::RIGHT_CENTER, self.rect.right_center())
         };
-        let galley = painter.layout_no_wrap(text, font, color);
         let rect = anchor.anchor_size(at, galley.size());
-        painter.galley(rect.min, galley, color);
+        if rect.width() > self.rect.width() {
+            let painter = ui.painter().with_clip_rect(self.rect);
+            painter.galley(rect.min.max(self.rect.min), galley, color);
+        } else {
+            ui.painter().galley(rect.min, galley, color);
+        }
     }
 
     fn hover(&self, response: &Response) {
@@ -402,7 +494,7 @@ impl Cell<'_> {
 }
 
 /// A part of a whole, with how much it is written on it.
-fn bar(ui: &Ui, rect: Rect, share: Share, text: &str) {
+fn bar(ui: &Ui, rect: Rect, share: Share, galley: Arc<Galley>) {
     let visuals = ui.visuals();
     let rect = rect.shrink2(vec2(0.0, 2.5));
     let painter = ui.painter();
@@ -420,20 +512,28 @@ fn bar(ui: &Ui, rect: Rect, share: Share, text: &str) {
         && mark <= 1.0
     {
         let x = rect.left() + rect.width() * mark as f32;
-        painter.vline(x, rect.y_range(), Stroke::new(1.5, visuals.strong_text_color()));
+        painter.vline(
+            x,
+            rect.y_range(),
+            Stroke::new(1.5, visuals.strong_text_color()),
+        );
     }
     let color = visuals.strong_text_color();
-    let galley = painter.layout_no_wrap(text.to_owned(), theme::figures(), color);
     let at = Align2::CENTER_CENTER.anchor_size(rect.center(), galley.size());
     painter.galley(at.min, galley, color);
 }
 
-/// The end of a name is what tells it from others: so much of it as there is room for.
-fn shortened(name: &str, part: f32) -> String {
+/// So much of a name as there is room for. The end of a path is what tells it from others.
+fn shortened(name: &str, part: f32, keeps_start: bool) -> String {
+    let name = name.replace(['\n', '\r', '\t'], " ");
     let letters = name.chars().count();
     let kept = ((letters as f32 * part) as usize).saturating_sub(2);
+    if keeps_start {
+        let start: String = name.chars().take(kept).collect();
+        return format!("{start}…");
+    }
     let end: String = name.chars().skip(letters - kept.min(letters)).collect();
-    format!("…{}", end.replace(['\n', '\r', '\t'], " "))
+    format!("…{end}")
 }
 
 /// A triangle that points down, or up.
@@ -444,7 +544,8 @@ fn triangle(ui: &Ui, center: Pos2, down: bool, color: Color32) {
         center + vec2(4.0, -y),
         center + vec2(0.0, y),
     ];
-    ui.painter().add(Shape::convex_polygon(points, color, Stroke::NONE));
+    ui.painter()
+        .add(Shape::convex_polygon(points, color, Stroke::NONE));
 }
 
 /// A triangle that points right.
@@ -454,6 +555,6 @@ fn arrow(ui: &Ui, center: Pos2, color: Color32) {
         center + vec2(2.5, 0.0),
         center + vec2(-2.5, 4.0),
     ];
-    ui.painter().add(Shape::convex_polygon(points, color, Stroke::NONE));
+    ui.painter()
+        .add(Shape::convex_polygon(points, color, Stroke::NONE));
 }
-

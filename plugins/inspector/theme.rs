@@ -32,6 +32,18 @@ pub fn names() -> FontId {
     FontId::proportional(13.0)
 }
 
+/// More contrast than egui's own: figures are small.
+pub fn sharpen(visuals: &mut Visuals) {
+    let text = if visuals.dark_mode { 0xCC } else { 0x28 };
+    visuals.widgets.noninteractive.fg_stroke.color = Color32::from_gray(text);
+    visuals.weak_text_color = Some(Color32::from_gray(if visuals.dark_mode {
+        0x90
+    } else {
+        0x62
+    }));
+    visuals.widgets.inactive.fg_stroke.color = Color32::from_gray(text);
+}
+
 /// How full something is, or how grave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -67,11 +79,7 @@ pub fn change(visuals: &Visuals, difference: f64) -> Color32 {
     if difference > 0.0 {
         Severity::Bad.text(visuals)
     } else if difference < 0.0 {
-        if visuals.dark_mode {
-            SKY
-        } else {
-            BLUE
-        }
+        if visuals.dark_mode { SKY } else { BLUE }
     } else {
         visuals.weak_text_color()
     }

@@ -6,9 +6,9 @@ use crate::bevy::inspector::value::{Share, Value};
 
 pub const COLUMNS: &[Column] = &[
     Column::text("thread", "Thread", 0).help("The thread that the arena serves."),
-    Column::figure("fill", "Fill")
-        .digits(20)
-        .help("How much of its memory the last frame used. The mark is the most that a frame used."),
+    Column::figure("fill", "Fill").digits(20).help(
+        "How much of its memory the last frame used. The mark is the most that a frame used.",
+    ),
     Column::figure("frame", "Frame").help("Bytes that its last frame used."),
     Column::figure("peak", "Peak").help("The most that a frame used."),
     Column::figure("reserved", "Reserved").help("Bytes that it may use without growing."),

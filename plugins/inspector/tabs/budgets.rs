@@ -19,7 +19,9 @@ pub const COLUMNS: &[Column] = &[
     Column::figure("soft", "Soft")
         .help("The soft limit: beyond it, the budget warns.")
         .not_compared(),
-    Column::figure("limit", "Limit").help("The hard limit.").not_compared(),
+    Column::figure("limit", "Limit")
+        .help("The hard limit.")
+        .not_compared(),
     Column::figure("peak", "Peak").help("The most that was live."),
     Column::figure("exceeded", "Exceeded")
         .digits(8)

@@ -5,7 +5,9 @@ use crate::bevy::inspector::value::Value;
 use crate::diagnostics::{Diagnostic, DiagnosticCode};
 
 pub const COLUMNS: &[Column] = &[
-    Column::text("message", "What happened", 0).help("Rest the pointer on it for the cause and the remedy."),
+    Column::text("message", "What happened", 0)
+        .help("Rest the pointer on it for the cause and the remedy.")
+        .keeps_start(),
     Column::text("code", "Code", 7).help("Its code in the registry."),
     Column::text("level", "Level", 8).help("error, warning or hint"),
     Column::figure("times", "Times")

@@ -31,7 +31,7 @@ use super::look::Look;
 use super::panel::Panel;
 use super::rows::{Column, Order, Row};
 use super::state::InspectorTab;
-use super::table::Table;
+use super::table::{SUM, Table};
 use super::value::Value;
 
 /// What a table is made from.
@@ -59,7 +59,10 @@ impl Place<'_> {
         // The log is no state of a frame.
         table.compares = self.compared.is_some() && tab != InspectorTab::Log;
         if let Some(column) = self.sorted(table.columns) {
-            let figures = table.rows.iter().filter_map(|row| row.values[column - 1].number());
+            let figures = table
+                .rows
+                .iter()
+                .filter_map(|row| row.values[column - 1].number());
             table.greatest = figures.fold(0.0, f64::max);
         }
         table
@@ -67,7 +70,9 @@ impl Place<'_> {
 
     /// The column by whose figures it is sorted.
     fn sorted(&self, columns: &[Column]) -> Option<usize> {
-        let found = columns.iter().position(|column| column.key == self.order.column);
+        let found = columns
+            .iter()
+            .position(|column| column.key == self.order.column);
         found.filter(|&column| column > 0)
     }
 
@@ -161,7 +166,7 @@ fn sum(columns: &[Column], rows: &[Row]) -> Option<Row> {
     let before = rows.iter().any(|row| row.before.is_some());
     Some(Row {
         before: before.then(|| all(&|row| row.before.as_ref())),
-        ..Row::new(u64::MAX, name, values)
+        ..Row::new(SUM, name, values)
     })
 }
 
@@ -233,7 +238,11 @@ pub fn empty(tab: InspectorTab, is_search: bool, ui: &mut Ui) {
 /// A line of code, with a button that copies it.
 pub fn code(ui: &mut Ui, code: &str) {
     ui.horizontal_wrapped(|ui| {
-        ui.label(RichText::new(code).monospace().background_color(ui.visuals().code_bg_color));
+        ui.label(
+            RichText::new(code)
+                .monospace()
+                .background_color(ui.visuals().code_bg_color),
+        );
         if ui.small_button("Copy code").clicked() {
             ui.ctx().copy_text(code.to_owned());
         }

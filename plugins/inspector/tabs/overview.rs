@@ -1,9 +1,7 @@
 //! Headline figures, their history, and who stands out.
 
-use bevy_egui::egui::{
-    self, Align, Color32, FontId, Layout, RichText, Sense, Stroke, Ui, vec2,
-};
-use egui_plot::{AxisHints, FilledArea, HoverPosition, Line, Plot, PlotPoints};
+use bevy_egui::egui::{self, Align, Color32, FontId, Layout, RichText, Sense, Stroke, Ui, vec2};
+use egui_plot::{AxisHints, FilledArea, GridMark, HoverPosition, Line, Plot, PlotPoints};
 
 use crate::Bytes;
 use crate::bevy::inspector::history::{Measure, NAMED, Series};
@@ -41,7 +39,9 @@ pub fn show(
             ui.set_min_height(height);
             ui.add_space(height / 3.0);
             ui.vertical_centered(|ui| {
-                ui.label("Calls of the global allocator are not counted: no HeapAudit is installed.");
+                ui.label(
+                    "Calls of the global allocator are not counted: no HeapAudit is installed.",
+                );
                 if ui.button("How to install one").clicked() {
                     inspector.tab = InspectorTab::Systems;
                 }
@@ -157,7 +157,11 @@ fn headlines(look: &Look, compared: Option<&Look>, ui: &mut Ui) {
             title: "Streaming",
             figure: Value::Bytes(stats.total_reserved as u64),
             before: None,
-            below: format!("of {}, {} streams", Bytes(stats.budget as u64), stats.allocation_count),
+            below: format!(
+                "of {}, {} streams",
+                Bytes(stats.budget as u64),
+                stats.allocation_count
+            ),
             help: "Bytes that streams have reserved, of their budget.",
             severity: Severity::Fine,
         });
@@ -205,7 +209,11 @@ impl Headline {
         card.spacing_mut().item_spacing.y = 1.0;
         card.set_clip_rect(rect.intersect(ui.clip_rect()));
         let extend = |text: RichText| egui::Label::new(text).truncate();
-        card.add(extend(RichText::new(self.title).small().color(visuals.weak_text_color())));
+        card.add(extend(
+            RichText::new(self.title)
+                .small()
+                .color(visuals.weak_text_color()),
+        ));
         let figure = RichText::new(self.figure.shown())
             .font(FontId::monospace(18.0))
             .color(match self.severity {
@@ -242,11 +250,9 @@ fn history(panel: &Panel, measure: Measure, height: f32, ui: &mut Ui) {
     ui.horizontal(|ui| {
         let width = (ui.available_width() - LEGEND - 8.0).max(160.0);
         plot(&times, &series, measure, vec2(width, height), ui);
-        ui.allocate_ui_with_layout(
-            vec2(LEGEND, height),
-            Layout::top_down(Align::Min),
-            |ui| legend(&series, measure, ui),
-        );
+        ui.allocate_ui_with_layout(vec2(LEGEND, height), Layout::top_down(Align::Min), |ui| {
+            legend(&series, measure, ui)
+        });
     });
 }
 
@@ -288,6 +294,7 @@ fn plot(times: &[f64], series: &[Series], measure: Measure, size: egui::Vec2, ui
         .allow_double_click_reset(false)
         .show_crosshair(false)
         .set_margin_fraction(vec2(0.0, 0.04))
+        .y_grid_spacer(move |grid| marks(measure, grid.bounds.1.max(1.0)))
         .include_x(oldest)
         .include_x(0.0)
         .include_y(0.0)
@@ -311,7 +318,10 @@ fn plot(times: &[f64], series: &[Series], measure: Measure, size: egui::Vec2, ui
             for (index, band) in series.iter().enumerate() {
                 let color = color(index, band);
                 let area = FilledArea::new(band.name.clone(), times, &floor, &band.tops);
-                plot.add(area.fill_color(color.gamma_multiply(0.7)).allow_hover(false));
+                plot.add(
+                    area.fill_color(color.gamma_multiply(0.7))
+                        .allow_hover(false),
+                );
                 let edge: PlotPoints<'_> = times
                     .iter()
                     .zip(&band.tops)
@@ -323,6 +333,29 @@ fn plot(times: &[f64], series: &[Series], measure: Measure, size: egui::Vec2, ui
         });
 }
 
+/// About five lines, at round figures: powers of two for bytes.
+fn marks(measure: Measure, highest: f64) -> Vec<GridMark> {
+    let rough = highest / 5.0;
+    let step = if measure.is_bytes() {
+        rough.max(1.0).log2().ceil().exp2()
+    } else {
+        let power = 10f64.powf(rough.max(0.1).log10().floor());
+        let steps = [1.0, 2.0, 5.0, 10.0];
+        let fits = steps.into_iter().find(|step| step * power >= rough);
+        fits.unwrap_or(10.0) * power
+    };
+    let mut marks = Vec::new();
+    let mut value = 0.0;
+    while value <= highest && marks.len() < 20 {
+        marks.push(GridMark {
+            value,
+            step_size: step,
+        });
+        value += step;
+    }
+    marks
+}
+
 /// The bands, the top one first, with their newest figures.
 fn legend(series: &[Series], measure: Measure, ui: &mut Ui) {
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -331,7 +364,13 @@ fn legend(series: &[Series], measure: Measure, ui: &mut Ui) {
         return;
     }
     for (index, band) in series.iter().enumerate().rev() {
-        line(ui, Some(color(index, band)), &band.name, &figure(measure, band.newest), "");
+        line(
+            ui,
+            Some(color(index, band)),
+            &band.name,
+            &figure(measure, band.newest),
+            "",
+        );
     }
 }
 
@@ -343,10 +382,8 @@ fn line(ui: &mut Ui, mark: Option<Color32>, name: &str, value: &Value, unit: &st
     let painter = ui.painter().with_clip_rect(rect);
     let mut left = rect.left() + 2.0;
     if let Some(color) = mark {
-        let square = egui::Rect::from_center_size(
-            egui::pos2(left + 5.0, rect.center().y),
-            vec2(10.0, 10.0),
-        );
+        let square =
+            egui::Rect::from_center_size(egui::pos2(left + 5.0, rect.center().y), vec2(10.0, 10.0));
         painter.rect(
             square,
             2.0,
@@ -434,10 +471,17 @@ pub fn corner_figures(look: &Look) -> Vec<(&'static str, String)> {
     let total = look.total();
     let mut lines = vec![(
         "frame",
-        format!("{} of {}", Bytes(look.frame_bytes()), Bytes(look.frame_reserved())),
+        format!(
+            "{} of {}",
+            Bytes(look.frame_bytes()),
+            Bytes(look.frame_reserved())
+        ),
     )];
     if look.audits {
-        lines.push(("heap calls", format!("{} a frame", decimal(look.rate(total.calls)))));
+        lines.push((
+            "heap calls",
+            format!("{} a frame", decimal(look.rate(total.calls))),
+        ));
         lines.push(("held", Bytes(total.global).to_string()));
     }
     lines.push(("pools", Bytes(look.pool_live()).to_string()));

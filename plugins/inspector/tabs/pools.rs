@@ -17,8 +17,12 @@ pub const COLUMNS: &[Column] = &[
     Column::figure("free", "Free").help("Blocks that are ready to be used again."),
     Column::figure("bytes", "Bytes").help("Bytes of the live blocks."),
     Column::figure("pages", "Pages").help("Bytes of the class's pages."),
-    Column::figure("made", "Made").digits(9).help("Blocks handed out, a frame."),
-    Column::figure("freed", "Freed").digits(9).help("Blocks freed, a frame."),
+    Column::figure("made", "Made")
+        .digits(9)
+        .help("Blocks handed out, a frame."),
+    Column::figure("freed", "Freed")
+        .digits(9)
+        .help("Blocks freed, a frame."),
 ];
 
 pub fn rows(look: &Look) -> Vec<Row> {
@@ -36,7 +40,11 @@ pub fn rows(look: &Look) -> Vec<Row> {
                 Value::Rate(look.rate(class.frees)),
             ];
             let size = stats.block_size as u64;
-            Row::new(size, format!("{} bytes", super::super::value::grouped(size)), values)
+            Row::new(
+                size,
+                format!("{} bytes", super::super::value::grouped(size)),
+                values,
+            )
         })
         .collect()
 }

@@ -10,13 +10,21 @@ use crate::bevy::inspector::value::{Share, Value};
 use crate::{Bytes, StreamState};
 
 pub const COLUMNS: &[Column] = &[
-    Column::text("stream", "Stream", 0).help("Its number, and the tag that its memory is charged to."),
-    Column::figure("loaded", "Loaded").digits(20).help("How much of it is there."),
+    Column::text("stream", "Stream", 0)
+        .help("Its number, and the tag that its memory is charged to."),
+    Column::figure("loaded", "Loaded")
+        .digits(20)
+        .help("How much of it is there."),
     Column::figure("size", "Size").help("Bytes reserved."),
-    Column::text("priority", "Priority", 9).help("Whom it may evict, and by whom it may be evicted."),
+    Column::text("priority", "Priority", 9)
+        .help("Whom it may evict, and by whom it may be evicted."),
     Column::text("state", "State", 12).help("How far it is."),
-    Column::figure("pins", "Pins").digits(5).help("How often it is pinned: pinned ones are not evicted."),
-    Column::figure("idle", "Idle").digits(8).help("Frames since it was last used."),
+    Column::figure("pins", "Pins")
+        .digits(5)
+        .help("How often it is pinned: pinned ones are not evicted."),
+    Column::figure("idle", "Idle")
+        .digits(8)
+        .help("Frames since it was last used."),
 ];
 
 pub fn rows(look: &Look) -> Vec<Row> {
@@ -67,5 +75,8 @@ pub fn above(look: &Look, ui: &mut Ui) {
 
 pub fn empty(ui: &mut Ui) {
     ui.label("Nothing is streamed. Memory for big assets, under a limit:");
-    code(ui, "let id = alloc.streaming().reserve(bytes, StreamPriority::Normal)?;");
+    code(
+        ui,
+        "let id = alloc.streaming().reserve(bytes, StreamPriority::Normal)?;",
+    );
 }

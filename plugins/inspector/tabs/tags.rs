@@ -6,7 +6,7 @@ use super::Place;
 use crate::bevy::inspector::look::{Look, Use};
 use crate::bevy::inspector::panel::Panel;
 use crate::bevy::inspector::rows::{Column, Fold, Row};
-use crate::bevy::inspector::table::Table;
+use crate::bevy::inspector::table::{SUM, Table};
 use crate::bevy::inspector::tree::UNTAGGED;
 use crate::bevy::inspector::value::Value;
 
@@ -21,7 +21,7 @@ const COLUMNS: &[Column] = &[
         .help("Live memory of `heap_box` and its kin.")
         .not_compared(),
     Column::figure("global", "Global")
-        .help("Live memory from the global allocator: Vec, Box, String. A HeapAudit counts it.")
+        .help("Live memory from the global allocator besides Heap: Vec, Box, String. A HeapAudit counts it.")
         .not_compared(),
     Column::figure("calls", "Calls")
         .digits(9)
@@ -68,7 +68,7 @@ pub fn table(place: &Place<'_>) -> Table {
 
 /// What the whole process uses, which is what all rows of the first level come to.
 fn total(place: &Place<'_>) -> Row {
-    let mut row = Row::new(u64::MAX, "everything", values(place.look, &place.look.total()));
+    let mut row = Row::new(SUM, "everything", values(place.look, &place.look.total()));
     row.before = place.compared.map(|look| values(look, &look.total()));
     row
 }
@@ -159,7 +159,10 @@ impl Tree<'_> {
         if node.is_system {
             row.note = Some("a system".into());
         } else if index == 0 {
-            row.note = Some("What no system and no `with_tag` stands for: schedules, tasks, other threads.".into());
+            row.note = Some(
+                "What no system and no `with_tag` stands for: schedules, tasks, other threads."
+                    .into(),
+            );
         }
         row
     }
