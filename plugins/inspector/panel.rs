@@ -3,6 +3,7 @@
 //! The figures are read a few times a second. Rows are made when figures were read, or somebody sorted, sought or folded;
 //! in all other frames the same rows are painted again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,13 @@ pub(super) struct Panel {
     pub settings: Settings,
     pub keeper: Keeper,
     /// Places in the tree that are not as they are at first.
-    pub folded: std::collections::HashSet<u64>,
+    pub folded: HashSet<u64>,
+    /// The same in what a search found, until something else is sought.
+    pub folded_found: HashSet<u64>,
     /// What the table was made for. `None` if it is to be made again.
     made_for: Option<(InspectorTab, String)>,
+    /// What was sought last, in lower case.
+    sought: String,
     pub log: Vec<Diagnostic>,
     logged: u64,
     saver: Saver,
@@ -309,6 +314,10 @@ impl Panel {
             self.made_for = None;
         }
         let wanted = (tab, inspector.search.to_lowercase());
+        if self.sought != wanted.1 {
+            self.sought.clone_from(&wanted.1);
+            self.folded_found.clear();
+        }
         if self.made_for.as_ref() != Some(&wanted) {
             let order = self.order(tab);
             let place = Place {
@@ -340,8 +349,13 @@ impl Panel {
                 self.made_for = None;
             }
             Some(Action::Fold(key)) => {
-                if !self.folded.remove(&key) {
-                    self.folded.insert(key);
+                let folded = if self.sought.is_empty() {
+                    &mut self.folded
+                } else {
+                    &mut self.folded_found
+                };
+                if !folded.remove(&key) {
+                    folded.insert(key);
                 }
                 self.made_for = None;
             }

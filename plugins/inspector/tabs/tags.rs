@@ -139,8 +139,13 @@ impl Tree<'_> {
                 .children
                 .iter()
                 .any(|&child| self.shown.get(child as usize) == Some(&true));
-        // A search opens what it finds things in; what is clicked is folded in either case.
-        let is_toggled = panel.folded.contains(&(index as u64));
+        // A search opens what it finds things in.
+        let folded = if needle.is_empty() {
+            &panel.folded
+        } else {
+            &panel.folded_found
+        };
+        let is_toggled = folded.contains(&(index as u64));
         let opens_at_first = !needle.is_empty() || panel.opens_at_first(index, depth);
         let fold = match (has_children, opens_at_first != is_toggled) {
             (false, _) => Fold::Leaf,
@@ -201,6 +206,7 @@ pub fn above(panel: &mut Panel, look: &Look, ui: &mut Ui) -> bool {
 
 fn fold_all(panel: &mut Panel, look: &Look, open: bool) {
     panel.folded.clear();
+    panel.folded_found.clear();
     let depths = panel.depths(look.own.len());
     for (index, depth) in depths.into_iter().enumerate().skip(1) {
         if panel.opens_at_first(index, depth) != open {
