@@ -99,7 +99,7 @@ impl History {
             frame: Top::of(look, |used| used.frame),
             calls: Top::of(look, |used| used.calls),
             kinds: [
-                look.frame_bytes() as f64,
+                look.frame_bytes(),
                 look.pool_live() as f64,
                 total.heap as f64,
                 total.global as f64,

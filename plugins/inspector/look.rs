@@ -125,10 +125,10 @@ impl Look {
         reserved.sum::<usize>() as u64
     }
 
-    /// Frame memory that the last frame of each thread used.
-    pub fn frame_bytes(&self) -> u64 {
-        let used = self.arenas.iter().map(|arena| arena.frame_bytes);
-        used.sum::<usize>() as u64
+    /// Frame memory that the whole process used in a frame, on average. The arenas' own figures are each of its thread's last
+    /// frame, which may be long ago.
+    pub fn frame_bytes(&self) -> f64 {
+        self.rate(self.total().frame)
     }
 
     pub fn frame_reserved(&self) -> u64 {

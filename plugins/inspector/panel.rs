@@ -133,7 +133,8 @@ impl Panel {
         self.tabs(inspector, ui);
         self.controls(world, &alloc, inspector, ui);
         ui.separator();
-        let footer = ui.text_style_height(&egui::TextStyle::Small) + 8.0;
+        // Not a point too little, or a window that fits its contents grows from frame to frame.
+        let footer = ui.spacing().interact_size.y + 2.0 * ui.spacing().item_spacing.y;
         let height = (ui.available_height() - footer).max(60.0);
         let size = egui::vec2(ui.available_width(), height);
         ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::Min), |ui| {

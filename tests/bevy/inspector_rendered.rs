@@ -397,6 +397,18 @@ fn the_key_opens_the_panel_and_every_tab_shows_what_is_there() {
     player.key(KeyCode::F9);
     assert!(player.app.world().resource::<MemoryInspector>().open);
     player.frames(150);
+    let footer = |player: &Player| {
+        let mut texts = player.texts().iter();
+        let footer = texts.find(|(text, _)| text.contains("this panel itself"));
+        footer.expect("there is a footer").1.bottom()
+    };
+    let bottom = footer(&player);
+    player.frames(30);
+    assert_eq!(footer(&player), bottom, "the window grows");
+    assert!(
+        bottom < 700.0,
+        "the window is taller than 720 lines have room for"
+    );
     for theme in [egui::Theme::Dark, egui::Theme::Light] {
         player.theme(theme);
         let name = |tab: InspectorTab| {

@@ -105,7 +105,7 @@ fn every_tab_opens_by_a_click_and_shows_what_is_there() {
     let mut harness = panel(app, InspectorTab::Overview);
 
     expect(&harness, "Frame memory by system");
-    expect(&harness, "2.0 KiB");
+    expect(&harness, "in arenas");
     click(&mut harness, "Tags");
     expect(&harness, "every_tab");
     expect(&harness, "everything");

@@ -88,7 +88,7 @@ struct Headline {
 fn headlines(look: &Look, compared: Option<&Look>, ui: &mut Ui) {
     let total = look.total();
     let before = |figure: &dyn Fn(&Look) -> Value| compared.map(figure);
-    let frame = |look: &Look| Value::Bytes(look.frame_bytes());
+    let frame = |look: &Look| Value::ByteRate(look.frame_bytes());
     let pools = |look: &Look| Value::Bytes(look.pool_live());
     let heap = |look: &Look| Value::Bytes(look.total().heap);
     let calls = |look: &Look| {
@@ -103,8 +103,8 @@ fn headlines(look: &Look, compared: Option<&Look>, ui: &mut Ui) {
             title: "Frame memory",
             figure: frame(look),
             before: before(&frame),
-            below: format!("of {} in arenas", Bytes(look.frame_reserved())),
-            help: "What the last frame of each thread used, and what the arenas hold.",
+            below: format!("a frame; {} in arenas", Bytes(look.frame_reserved())),
+            help: "Frame memory handed out in a frame, in the whole process, and what the arenas of this world hold.",
             severity: Severity::Fine,
         },
         Headline {
@@ -473,7 +473,7 @@ pub fn corner_figures(look: &Look) -> Vec<(&'static str, String)> {
         "frame",
         format!(
             "{} of {}",
-            Bytes(look.frame_bytes()),
+            Bytes(look.frame_bytes().round() as u64),
             Bytes(look.frame_reserved())
         ),
     )];
