@@ -99,7 +99,8 @@ impl Cost {
 /// app.add_plugins(SmartAllocPlugin);
 /// app.update();
 /// let context = egui::Context::default();
-/// let _ = context.run_ui(egui::RawInput::default(), |ui| ui_for_memory(app.world_mut(), ui));
+/// let mut output = context.run_ui(egui::RawInput::default(), |ui| ui_for_memory(app.world_mut(), ui));
+/// # output.textures_delta.clear();
 /// ```
 ///
 /// In a world without an allocator it says what to add (FA101).

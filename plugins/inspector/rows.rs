@@ -191,15 +191,15 @@ impl Order {
     }
 
     /// Sorts rows that are one another's siblings.
-    pub fn sort(&self, columns: &[Column], rows: &mut [Row]) {
+    pub fn sort(&self, columns: &[Column], rows: &mut Vec<Row>) {
         let Some(column) = columns.iter().position(|column| column.key == self.column) else {
             return;
         };
         let text = |row: &Row| match column {
-            0 => Some(row.full_name.to_lowercase()),
+            0 => row.full_name.to_lowercase(),
             column => match &row.values[column - 1] {
-                Value::Text(text) => Some(text.to_lowercase()),
-                _ => None,
+                Value::Text(text) => text.to_lowercase(),
+                _ => String::new(),
             },
         };
         let number = |row: &Row| match column {
@@ -207,20 +207,26 @@ impl Order {
             column if self.by_difference => row.difference(column),
             column => row.values[column - 1].number(),
         };
-        rows.sort_by(|a, b| {
-            let figures = number(a)
-                .unwrap_or(f64::NEG_INFINITY)
-                .total_cmp(&number(b).unwrap_or(f64::NEG_INFINITY));
-            let order = figures.then_with(|| text(a).cmp(&text(b)));
+        // What is compared is made once a row, not at each comparison. Of figures, the texts are empty.
+        let is_text = column == 0 || columns[column].is_text;
+        let key = |row: &Row| {
+            let text = if is_text { text(row) } else { String::new() };
+            (number(row).unwrap_or(f64::NEG_INFINITY), text)
+        };
+        let mut keyed: Vec<((f64, String), Row)> =
+            rows.drain(..).map(|row| (key(&row), row)).collect();
+        keyed.sort_by(|((a, a_text), a_row), ((b, b_text), b_row)| {
+            let order = a.total_cmp(b).then_with(|| a_text.cmp(b_text));
             let order = if self.descending {
                 order.reverse()
             } else {
                 order
             };
             order
-                .then_with(|| a.full_name.cmp(&b.full_name))
-                .then(a.key.cmp(&b.key))
+                .then_with(|| a_row.full_name.cmp(&b_row.full_name))
+                .then(a_row.key.cmp(&b_row.key))
         });
+        rows.extend(keyed.into_iter().map(|(_, row)| row));
     }
 }
 
