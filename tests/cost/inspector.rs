@@ -19,7 +19,7 @@ use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::settings::{RenderCreation, WgpuSettings};
 use bevy::window::ExitCondition;
 use bevy::winit::WinitPlugin;
-use bevy_egui::{EguiFullOutput, EguiPlugin, EguiPostUpdateSet, egui};
+use bevy_egui::{EguiFullOutput, EguiPlugin, EguiPrimaryContextPass, egui};
 use cpu_time::ThreadTime;
 use framealloc::bevy::{
     AllocResource, InspectorTab, MemoryInspector, MemoryInspectorPlugin, SmartAllocPlugin,
@@ -85,7 +85,8 @@ fn app(suite: Suite) -> App {
     match suite {
         Suite::None => {}
         Suite::EguiAlone => {
-            app.add_plugins(EguiPlugin::default());
+            app.add_plugins(EguiPlugin::default())
+                .init_schedule(EguiPrimaryContextPass);
         }
         Suite::Hidden => {
             app.add_plugins((
@@ -98,18 +99,13 @@ fn app(suite: Suite) -> App {
         }
     }
     // Nobody draws: egui insists on being told.
-    app.add_systems(
-        PostUpdate,
-        (|mut outputs: Query<&mut EguiFullOutput>| {
-            for mut output in &mut outputs {
-                if let Some(output) = &mut output.0 {
-                    output.textures_delta.clear();
-                }
+    app.add_systems(Last, |mut outputs: Query<&mut EguiFullOutput>| {
+        for mut output in &mut outputs {
+            if let Some(output) = &mut output.0 {
+                output.textures_delta.clear();
             }
-        })
-        .after(EguiPostUpdateSet::EndPass)
-        .before(EguiPostUpdateSet::ProcessOutput),
-    );
+        }
+    });
     app.add_systems(Startup, |mut commands: Commands| {
         commands.spawn(Camera2d);
     });
