@@ -11,6 +11,7 @@ use super::{BudgetPlugin, DiagnosticsPlugin, SmartAllocPlugin};
 /// | [`SmartAllocPlugin`](struct@SmartAllocPlugin) | the allocator, frames, a tag for every system |
 /// | [`BudgetPlugin`] | limits from code and files, messages when one is crossed |
 /// | [`DiagnosticsPlugin`] | Bevy diagnostics, snapshots, reports |
+/// | `MemoryInspectorPlugin` | a panel behind F9 (feature `inspector`), where there is a renderer |
 ///
 /// Replace one with [`set`](PluginGroupBuilder::set), and leave one out with [`disable`](PluginGroupBuilder::disable):
 ///
@@ -34,9 +35,12 @@ pub struct FrameAllocPlugins;
 
 impl PluginGroup for FrameAllocPlugins {
     fn build(self) -> PluginGroupBuilder {
-        PluginGroupBuilder::start::<Self>()
+        let group = PluginGroupBuilder::start::<Self>()
             .add(SmartAllocPlugin::default())
             .add(BudgetPlugin::default())
-            .add(DiagnosticsPlugin::default())
+            .add(DiagnosticsPlugin::default());
+        #[cfg(feature = "inspector")]
+        let group = group.add(super::MemoryInspectorPlugin::default());
+        group
     }
 }

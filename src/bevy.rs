@@ -8,6 +8,9 @@ mod budgets;
 mod diagnostics;
 #[path = "../plugins/group.rs"]
 mod group;
+#[cfg(feature = "inspector")]
+#[path = "../plugins/inspector/mod.rs"]
+mod inspector;
 #[path = "../plugins/smart_alloc/mod.rs"]
 mod smart_alloc;
 
@@ -25,8 +28,14 @@ pub use diagnostics::{
     PerfUiEntryArenaFill, PerfUiEntryFrameBytes, PerfUiEntryHeapAllocs, PerfUiEntryWorstBudget,
 };
 pub use group::FrameAllocPlugins;
+#[cfg(feature = "inspector")]
+pub use inspector::{
+    Corner, InspectedAlloc, InspectorTab, MemoryInspector, MemoryInspectorPlugin,
+    MemoryInspectorSystems, ui_for_memory,
+};
 pub use smart_alloc::{
-    AllocResource, FrameAlloc, SharedFrameAlloc, SmartAllocPlugin, SmartAllocSystems, TaskFrame,
+    AllocResource, FrameAlloc, SharedFrameAlloc, SmartAllocPlugin, SmartAllocSystems, SubAppAllocs,
+    TaskFrame, system_tags,
 };
 
 use smart_alloc::plugin_missing;

@@ -91,7 +91,7 @@ pub use snapshots::{
     SnapshotDeferredStats, SnapshotDiff, SnapshotEmitter, SnapshotPromotionStats, SnapshotSummary,
     SnapshotTransferStats, TagBudgetSnapshot, TagGrowth, TagSnapshot, ThreadSnapshot,
 };
-pub use stats::{AllocStats, ArenaStats, ArenaTotals, Bytes};
+pub use stats::{AllocStats, ArenaStats, ArenaTotals, Bytes, PoolClassStats};
 pub use streaming::{
     EvictedStream, StreamBytes, StreamError, StreamErrorKind, StreamGuard, StreamGuardMut,
     StreamId, StreamInfo, StreamPriority, StreamProgress, StreamState, StreamWriter,

@@ -16,7 +16,7 @@ use crate::diagnostics;
 use crate::error::{AllocError, FrameError};
 use crate::parts::Parts;
 use crate::shared_frames::SharedFrames;
-use crate::stats::{AllocStats, ArenaStats, ArenaTotals};
+use crate::stats::{AllocStats, ArenaStats, ArenaTotals, PoolClassStats};
 use crate::tags::{self, TagId};
 
 /// A frame-based allocator. Cheap to clone: clones share everything.
@@ -482,6 +482,22 @@ impl SmartAlloc {
     /// The frame arenas, one for each thread that used this allocator.
     pub fn arenas(&self) -> Vec<ArenaStats> {
         self.domain.arena_stats()
+    }
+
+    /// The size classes of the pools that were ever used, the smallest first. Pools are shared by all allocators of the
+    /// process.
+    ///
+    /// ```
+    /// # let alloc = framealloc::SmartAlloc::with_defaults();
+    /// let spell = alloc.pool_box([0u8; 100])?;
+    /// let classes = alloc.pool_classes();
+    /// let class = classes.iter().find(|class| class.block_size == 112).unwrap();
+    /// assert!(class.live() >= 1 && class.blocks > class.live());
+    /// # drop(spell);
+    /// # Ok::<(), framealloc::AllocError>(())
+    /// ```
+    pub fn pool_classes(&self) -> Vec<PoolClassStats> {
+        pool::classes()
     }
 }
 

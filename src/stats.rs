@@ -107,6 +107,37 @@ pub struct ArenaTotals {
     pub total_bytes: u64,
 }
 
+/// One size class of the pools: what the blocks of one size are doing. See [`SmartAlloc::pool_classes`](crate::SmartAlloc::pool_classes).
+///
+/// Blocks are counted on the threads that take and free them, so the figures of a running program may be off by what happens
+/// meanwhile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolClassStats {
+    /// Bytes of a block: what a value of this class takes, its own size rounded up.
+    pub block_size: usize,
+    /// Blocks handed out since the program began.
+    pub allocs: u64,
+    /// Of those, blocks freed.
+    pub frees: u64,
+    /// Blocks that the class's pages hold, live or free.
+    pub blocks: u64,
+    /// Bytes of the class's pages.
+    pub reserved: usize,
+}
+
+impl PoolClassStats {
+    /// Blocks that are live.
+    pub fn live(&self) -> u64 {
+        self.allocs.saturating_sub(self.frees)
+    }
+
+    /// Bytes of the blocks that are live.
+    pub fn live_bytes(&self) -> usize {
+        self.live() as usize * self.block_size
+    }
+}
+
 /// A number of bytes, written in binary units: `1.5 MiB`.
 ///
 /// ```

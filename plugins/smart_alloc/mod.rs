@@ -32,3 +32,5 @@ pub use plugin::SmartAllocPlugin;
 pub(super) use reports::plugin_missing;
 pub use resource::AllocResource;
 pub use shared::{SharedFrameAlloc, TaskFrame};
+pub use sub_apps::SubAppAllocs;
+pub use system_tags::system_tags;

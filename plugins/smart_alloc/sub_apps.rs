@@ -9,25 +9,63 @@
 //!
 //! Invariant: a world's frames are turned over by exactly one extraction, however often `install` visits it.
 
-use bevy_app::{App, SubApp};
+use bevy_app::{App, InternedAppLabel, SubApp};
 use bevy_ecs::prelude::*;
 
 use super::frames::FrameBoundary;
 use super::{AllocResource, SmartAllocPlugin, system_tags};
 
-/// Visits each sub-app that runs a schedule and has not been visited. A sub-app without an update schedule has no
-/// systems to serve.
-pub(super) fn install(app: &mut App, plugin: &SmartAllocPlugin) {
-    for sub_app in app.sub_apps_mut().sub_apps.values_mut() {
-        if sub_app.update_schedule.is_some()
-            && !sub_app.world().contains_resource::<FrameBoundary>()
-        {
-            install_in(sub_app, plugin);
-        }
+/// The allocators of an app's sub-apps, as a resource of its main world: with pipelined rendering the renderer's world is on
+/// another thread, out of the main world's reach.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use framealloc::bevy::SubAppAllocs;
+///
+/// fn report(sub_apps: Res<SubAppAllocs>) {
+///     for (name, alloc) in sub_apps.iter() {
+///         println!("{name}: {}", alloc.stats());
+///     }
+/// }
+/// ```
+#[derive(Resource, Clone, Debug, Default)]
+pub struct SubAppAllocs(Vec<(String, AllocResource)>);
+
+impl SubAppAllocs {
+    /// The name of each sub-app that runs systems, and its allocator.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &AllocResource)> {
+        self.0.iter().map(|(name, alloc)| (name.as_str(), alloc))
+    }
+
+    /// The allocator of the sub-app of this name: `RenderApp` for the renderer.
+    pub fn get(&self, name: &str) -> Option<&AllocResource> {
+        self.iter()
+            .find_map(|(known, alloc)| (known == name).then_some(alloc))
     }
 }
 
-fn install_in(sub_app: &mut SubApp, plugin: &SmartAllocPlugin) {
+/// Visits each sub-app that runs a schedule and has not been visited. A sub-app without an update schedule has no
+/// systems to serve.
+pub(super) fn install(app: &mut App, plugin: &SmartAllocPlugin) {
+    let mut made = Vec::new();
+    for (label, sub_app) in &mut app.sub_apps_mut().sub_apps {
+        if sub_app.update_schedule.is_some()
+            && !sub_app.world().contains_resource::<FrameBoundary>()
+        {
+            made.push((name(*label), install_in(sub_app, plugin)));
+        }
+    }
+    // The order of a hash map is none.
+    made.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut known = app.world_mut().get_resource_or_init::<SubAppAllocs>();
+    known.0.extend(made);
+}
+
+fn name(label: InternedAppLabel) -> String {
+    format!("{label:?}")
+}
+
+fn install_in(sub_app: &mut SubApp, plugin: &SmartAllocPlugin) -> AllocResource {
     let world = sub_app.world_mut();
     let mut alloc = world
         .remove_resource::<AllocResource>()
@@ -35,7 +73,7 @@ fn install_in(sub_app: &mut SubApp, plugin: &SmartAllocPlugin) {
     let boundary = FrameBoundary::take_over(&mut alloc).unwrap_or_else(|error| {
         panic!("SmartAllocPlugin cannot drive the frames of a sub-app, which needs an allocator of its own: {error}")
     });
-    world.insert_resource(alloc);
+    world.insert_resource(alloc.clone());
     world.insert_resource(boundary);
     system_tags::install_in_world(world);
 
@@ -47,6 +85,7 @@ fn install_in(sub_app: &mut SubApp, plugin: &SmartAllocPlugin) {
             extract(main_world, world);
         }
     });
+    alloc
 }
 
 fn turn_frame_over(world: &mut World) {

@@ -48,6 +48,47 @@ fn pool_figures_are_exact() {
 }
 
 #[test]
+fn size_classes_know_their_blocks_and_pages_and_come_to_the_totals() {
+    let _alone = alone();
+    let alloc = small();
+    // 48 bytes are a class of their own.
+    let of_48 = || {
+        let classes = alloc.pool_classes();
+        let found = classes.into_iter().find(|class| class.block_size == 48);
+        found.unwrap_or_default()
+    };
+    let before = of_48();
+    let boxes: Vec<_> = (0..5000)
+        .map(|n| alloc.pool_box([n; 12]).unwrap())
+        .collect();
+    let during = of_48();
+    assert_eq!(during.live() - before.live(), 5000);
+    assert_eq!(during.live_bytes() - before.live_bytes(), 240_000);
+    assert!(during.blocks >= during.live());
+    // A page is 64 KiB less its header.
+    assert_eq!(during.reserved % (64 << 10), 0);
+    assert_eq!(
+        during.blocks,
+        (during.reserved as u64 >> 16) * ((65_536 - 64) / 48)
+    );
+    let classes = alloc.pool_classes();
+    assert!(classes.is_sorted_by_key(|class| class.block_size));
+    let stats = alloc.stats();
+    let reserved: usize = classes.iter().map(|class| class.reserved).sum();
+    let live: usize = classes.iter().map(|class| class.live_bytes()).sum();
+    assert_eq!(
+        (reserved, live),
+        (stats.pool_reserved, stats.pool_allocated)
+    );
+    // Freed elsewhere: still one class's blocks.
+    thread::spawn(move || drop(boxes)).join().unwrap();
+    let after = of_48();
+    assert_eq!(after.live(), before.live());
+    assert_eq!(after.frees - before.frees, 5000);
+    assert_eq!(after.reserved, during.reserved);
+}
+
+#[test]
 fn figures_are_exact_when_others_free_and_threads_end() {
     let _alone = alone();
     let alloc = small();

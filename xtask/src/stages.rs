@@ -94,7 +94,7 @@ pub const STAGES: &[Stage] = &[
     },
     Stage {
         name: "rendered",
-        what: "unit tests, doctests (the README's too), and tests with a renderer and two worlds",
+        what: "unit tests, doctests (the README's too), and tests with a renderer and two worlds, the panel among them",
         needs: DISPLAY,
         run: rendered,
     },
@@ -310,7 +310,7 @@ fn swarm(sh: &Shell) -> Result<Outcome> {
 /// The library and its rendered tests, always named together: the features of Bevy are then the same for both, and its
 /// renderer, which takes most of the time, is compiled once.
 fn rendered_packages() -> [&'static str; 6] {
-    let features = "framealloc-tests/render";
+    let features = "framealloc-tests/render,framealloc-tests/inspector";
     [
         "-p",
         "framealloc",

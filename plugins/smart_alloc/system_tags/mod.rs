@@ -13,8 +13,11 @@
 //! Invariant: a label is in `attached` as long as the schedule of that label was last seen built with the pass, or has
 //! the pass and was not built yet.
 
+mod known;
 mod pass;
 mod tagged;
+
+pub use known::system_tags;
 
 use std::collections::HashSet;
 

@@ -18,6 +18,7 @@ use bevy_ecs::world::DeferredWorld;
 use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
 use bevy_utils::prelude::DebugName;
 
+use super::known;
 use crate::tags::{TagId, TagScope};
 
 pub(super) struct Tagged<S> {
@@ -29,6 +30,7 @@ impl<S: System> Tagged<S> {
     /// Wraps an initialised system under the tag of its name.
     pub(super) fn new(system: S) -> Self {
         let tag = TagId::from_path(&system.name().to_string());
+        known::note(tag);
         Self { system, tag }
     }
 }

@@ -89,7 +89,8 @@ pub(crate) struct PoolHeap {
     pub(super) frees: [AtomicU64; CLASSES],
     /// Blocks of other owners that this thread freed.
     gave: [AtomicU64; CLASSES],
-    pages: AtomicU64,
+    /// Pages taken, by class.
+    pages: [AtomicU64; CLASSES],
 }
 
 // SAFETY: the cells are touched by the thread that holds the record (limbo's under its lock); the rest is atomic (I5).
@@ -105,7 +106,7 @@ impl PoolHeap {
             allocs: [const { AtomicU64::new(0) }; CLASSES],
             frees: [const { AtomicU64::new(0) }; CLASSES],
             gave: [const { AtomicU64::new(0) }; CLASSES],
-            pages: AtomicU64::new(0),
+            pages: [const { AtomicU64::new(0) }; CLASSES],
         }
     }
 
@@ -141,7 +142,12 @@ impl PoolHeap {
 
     /// Bytes of this thread's pages.
     pub(crate) fn page_bytes(&self) -> u64 {
-        self.pages.load(Relaxed) * PAGE as u64
+        (0..CLASSES).map(|class| self.pages(class)).sum::<u64>() * PAGE as u64
+    }
+
+    /// This thread's pages of `class`.
+    pub(crate) fn pages(&self, class: usize) -> u64 {
+        self.pages[class].load(Relaxed)
     }
 
     /// Takes a block from the list of `class`, refilling it. `returns` is of the same record.
@@ -188,7 +194,7 @@ impl PoolHeap {
                     charges: AtomicPtr::new(null_mut()),
                 });
             }
-            add(&self.pages, 1);
+            add(&self.pages[class], 1);
             start = page as usize + first_block(class);
             end = start + blocks_per_page(class) * size;
             os::conceal(start, end - start);
@@ -360,7 +366,7 @@ fn allocate_with_care(
     } else {
         Charge::NOBODY
     };
-    let pages = || local.own_record().charged.pages.load(Relaxed);
+    let pages = || local.own_record().charged.pages(class);
     let before = watcher.map(|_| pages());
     let Some(block) = take_block(local, class, charge) else {
         charge.release(size);

@@ -45,7 +45,7 @@ use super::heap as large;
 use super::payer::Payer;
 use super::record::for_each_record;
 use crate::error::AllocError;
-use crate::stats::AllocStats;
+use crate::stats::{AllocStats, PoolClassStats};
 use class::class_of;
 pub(crate) use heap::Lists;
 
@@ -123,4 +123,29 @@ pub(crate) fn stats() -> AllocStats {
     });
     stats.pool_allocated = live.max(0) as usize;
     stats
+}
+
+/// Each size class that was ever used, over all threads, the smallest first.
+pub(crate) fn classes() -> Vec<PoolClassStats> {
+    let mut classes = [PoolClassStats::default(); class::CLASSES];
+    for_each_record(|record| {
+        for heap in [&record.pool, &record.charged] {
+            for (class, stats) in classes.iter_mut().enumerate() {
+                let (allocs, frees) = heap.traffic(class);
+                stats.allocs += allocs;
+                stats.frees += frees;
+                let pages = heap.pages(class) as usize;
+                stats.reserved += pages * class::PAGE;
+                stats.blocks += pages as u64 * class::blocks_per_page(class) as u64;
+            }
+        }
+    });
+    let sized = classes.into_iter().enumerate().map(|(class, stats)| {
+        let block_size = class::class_size(class);
+        PoolClassStats {
+            block_size,
+            ..stats
+        }
+    });
+    sized.filter(|stats| stats.reserved != 0).collect()
 }

@@ -1,0 +1,37 @@
+//! The panel that shows where memory goes, in the game.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `plugin.rs` | [`MemoryInspectorPlugin`]: the window, the key |
+//! | `state.rs` | [`MemoryInspector`]: what a game may set |
+//! | `settings.rs` | what is remembered from run to run |
+//! | `panel.rs` | [`ui_for_memory`]: when figures are read, what stands above and below the tabs |
+//! | `tabs/` | what stands on each tab |
+//! | `corner.rs` | the few lines that stay in sight |
+//! | `look.rs`, `history.rs` | the figures: one look at an allocator, and those of the last minute |
+//! | `tree.rs` | the tree of tags |
+//! | `rows.rs`, `table.rs` | tables: what is in them, and how they are painted |
+//! | `value.rs`, `theme.rs` | figures as text, colours |
+//! | `snapshot.rs` | the button that writes a snapshot |
+//!
+//! Data goes one way: counters, look, rows, pixels. The panel uses the allocator's public API only, and nothing runs while
+//! it is not in sight.
+
+mod corner;
+mod history;
+mod look;
+mod panel;
+mod plugin;
+mod rows;
+mod settings;
+mod snapshot;
+mod state;
+mod table;
+mod tabs;
+mod theme;
+mod tree;
+mod value;
+
+pub use panel::ui_for_memory;
+pub use plugin::{MemoryInspectorPlugin, MemoryInspectorSystems};
+pub use state::{Corner, InspectedAlloc, InspectorTab, MemoryInspector};

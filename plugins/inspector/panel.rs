@@ -1,0 +1,454 @@
+//! The panel: what is above and below the tabs, and when its figures are read.
+//!
+//! The figures are read a few times a second. Rows are made when figures were read, or somebody sorted, sought or folded;
+//! in all other frames the same rows are painted again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bevy_ecs::prelude::*;
+use bevy_egui::egui::{self, Key, RichText, Ui};
+
+use super::history::History;
+use super::look::{Look, Observer};
+use super::rows::Order;
+use super::settings::{Keeper, Settings};
+use super::snapshot::Saver;
+use super::state::{InspectedAlloc, InspectorTab, MemoryInspector};
+use super::table::{Action, Table};
+use super::tabs::{self, Place};
+use super::theme;
+use super::tree::TagTree;
+use super::value::{decimal, grouped};
+use crate::bevy::{AllocResource, SubAppAllocs};
+use crate::diagnostics::{self, Diagnostic, DiagnosticCode};
+use crate::tags::TagId;
+
+/// What the panel keeps from frame to frame.
+#[derive(Resource, Default)]
+pub(super) struct Panel {
+    pub tree: TagTree,
+    pub history: History,
+    observer: Observer,
+    /// The newest look.
+    pub live: Option<Arc<Look>>,
+    /// The frames that were pinned: what is compared with, and what is compared, if that is not the newest.
+    pub pinned: [Option<Arc<Look>>; 2],
+    looked_at: InspectedAlloc,
+    /// When the newest look was taken, by egui's clock.
+    when: Option<f64>,
+    pub table: Table,
+    pub settings: Settings,
+    pub keeper: Keeper,
+    /// Places in the tree that are not as they are at first.
+    pub folded: HashSet<u64>,
+    /// The same in what a search found, until something else is sought.
+    pub folded_found: HashSet<u64>,
+    /// What the table was made for. `None` if it is to be made again.
+    made_for: Option<(InspectorTab, String)>,
+    /// What was sought last, in lower case.
+    sought: String,
+    pub log: Vec<Diagnostic>,
+    logged: u64,
+    saver: Saver,
+    pub cost: Cost,
+    /// The tag of the system that paints it.
+    pub tag: Option<TagId>,
+}
+
+/// What painting the panel takes, told since the look before.
+#[derive(Default)]
+pub(super) struct Cost {
+    sum: Duration,
+    times: u32,
+    most: Duration,
+    shown: Option<(f64, f64)>,
+}
+
+impl Cost {
+    fn add(&mut self, spent: Duration) {
+        self.sum += spent;
+        self.times += 1;
+        self.most = self.most.max(spent);
+    }
+
+    fn turn_over(&mut self) {
+        if self.times > 0 {
+            let average = self.sum.as_secs_f64() * 1e3 / f64::from(self.times);
+            *self = Self {
+                shown: Some((average, self.most.as_secs_f64() * 1e3)),
+                ..Self::default()
+            };
+        }
+    }
+}
+
+/// Paints the panel into `ui`: for editors, and for windows of your own. [`MemoryInspectorPlugin`](super::MemoryInspectorPlugin)
+/// paints it into a window, and is not needed here.
+///
+/// It looks at the [`AllocResource`] of this world, and takes its settings from [`MemoryInspector`], which it inserts if it is
+/// not there. Call it from one place a frame.
+///
+/// ```
+/// use bevy_app::App;
+/// use bevy_egui::egui;
+/// use framealloc::bevy::{SmartAllocPlugin, ui_for_memory};
+///
+/// let mut app = App::new();
+/// app.add_plugins(SmartAllocPlugin);
+/// app.update();
+/// let context = egui::Context::default();
+/// let mut output = context.run_ui(egui::RawInput::default(), |ui| ui_for_memory(app.world_mut(), ui));
+/// # output.textures_delta.clear();
+/// ```
+///
+/// In a world without an allocator it says what to add (FA101).
+pub fn ui_for_memory(world: &mut World, ui: &mut Ui) {
+    let started = Instant::now();
+    world.init_resource::<MemoryInspector>();
+    world.init_resource::<Panel>();
+    world.resource_scope(|world, mut panel: Mut<Panel>| {
+        world.resource_scope(|world, mut inspector: Mut<MemoryInspector>| {
+            // Painting is no change of the settings; what is clicked is.
+            let before = inspector.clone();
+            let mut changed = before.clone();
+            panel.show(world, &mut changed, ui);
+            if changed != before {
+                *inspector = changed;
+            }
+        });
+        panel.cost.add(started.elapsed());
+    });
+}
+
+impl Panel {
+    fn show(&mut self, world: &World, inspector: &mut MemoryInspector, ui: &mut Ui) {
+        let Some(alloc) = find(world, &mut inspector.alloc) else {
+            no_allocator(ui);
+            return;
+        };
+        self.tag.get_or_insert_with(TagId::current);
+        theme::sharpen(ui.visuals_mut());
+        self.refresh(&alloc, inspector, ui.input(|input| input.time));
+        self.tabs(inspector, ui);
+        self.controls(world, &alloc, inspector, ui);
+        ui.separator();
+        // Not a point too little, or a window that fits its contents grows from frame to frame.
+        let footer = ui.spacing().interact_size.y + 2.0 * ui.spacing().item_spacing.y;
+        let height = (ui.available_height() - footer).max(60.0);
+        let size = egui::vec2(ui.available_width(), height);
+        ui.allocate_ui_with_layout(size, egui::Layout::top_down(egui::Align::Min), |ui| {
+            ui.set_min_size(size);
+            self.contents(inspector, ui);
+        });
+        self.footer(inspector, ui);
+    }
+
+    /// Reads the figures, if it is time.
+    pub fn refresh(&mut self, alloc: &AllocResource, inspector: &MemoryInspector, now: f64) {
+        if self.looked_at != inspector.alloc {
+            self.looked_at = inspector.alloc.clone();
+            self.observer.reset();
+            self.history.clear();
+            self.pinned = Default::default();
+            self.live = None;
+            self.when = None;
+        }
+        // The first look knows of no interval: the second follows at once.
+        let is_second = self.live.as_ref().is_some_and(|look| look.seconds == 0.0);
+        let interval = if is_second { 0.0 } else { inspector.interval() };
+        let is_due = match self.when {
+            None => true,
+            Some(when) => !inspector.paused && (now - when >= interval || now < when),
+        };
+        let is_new_frame = self
+            .live
+            .as_ref()
+            .is_none_or(|look| look.frame != alloc.frame_number());
+        if !is_due || (is_second && !is_new_frame) {
+            return;
+        }
+        self.when = Some(now);
+        let look = self.observer.look(alloc, &mut self.tree);
+        if look.seconds > 0.0 {
+            self.history.push(&look);
+        }
+        self.live = Some(Arc::new(look));
+        self.cost.turn_over();
+        self.saver.check();
+        self.made_for = None;
+    }
+
+    /// The look that is shown.
+    pub fn shown(&self) -> Option<Arc<Look>> {
+        let [first, second] = &self.pinned;
+        match (first, second) {
+            (Some(_), Some(second)) => Some(second.clone()),
+            _ => self.live.clone(),
+        }
+    }
+
+    /// The look that it is compared with.
+    pub fn compared(&self) -> Option<Arc<Look>> {
+        self.pinned[0].clone()
+    }
+
+    /// How a tab's rows are sorted.
+    pub fn order(&self, tab: InspectorTab) -> Order {
+        let known = self.settings.orders.get(&tab);
+        known.cloned().unwrap_or_else(|| tabs::first_order(tab))
+    }
+
+    fn tabs(&mut self, inspector: &mut MemoryInspector, ui: &mut Ui) {
+        ui.horizontal_wrapped(|ui| {
+            for tab in InspectorTab::ALL {
+                ui.selectable_value(&mut inspector.tab, tab, tab.title());
+            }
+        });
+    }
+
+    fn controls(
+        &mut self,
+        world: &World,
+        alloc: &AllocResource,
+        inspector: &mut MemoryInspector,
+        ui: &mut Ui,
+    ) {
+        ui.horizontal_wrapped(|ui| {
+            ui.toggle_value(&mut inspector.paused, "Pause")
+                .on_hover_text("Let the figures stand still.");
+            self.pins(ui);
+            if inspector.tab != InspectorTab::Overview {
+                let search = egui::TextEdit::singleline(&mut inspector.search)
+                    .hint_text("Search")
+                    .desired_width(130.0);
+                let search = ui.add(search);
+                if search.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
+                    inspector.search.clear();
+                }
+                if ui
+                    .button("Copy text")
+                    .on_hover_text("Copy the whole table, columns parted by tabs.")
+                    .clicked()
+                {
+                    ui.ctx().copy_text(self.table.text());
+                }
+                if ui
+                    .button("Copy JSON")
+                    .on_hover_text("Copy the whole table, with exact figures.")
+                    .clicked()
+                {
+                    ui.ctx().copy_text(self.table.json());
+                }
+            } else if ui
+                .button("Copy JSON")
+                .on_hover_text("Copy everything: the allocator's snapshot.")
+                .clicked()
+            {
+                ui.ctx().copy_text(alloc.snapshot().to_json());
+            }
+            if ui
+                .button("Save snapshot")
+                .on_hover_text("Write what the allocator holds to a file, for `cargo fa diff` and other tools.")
+                .clicked()
+            {
+                self.saver.save(alloc, &inspector.snapshot_directory);
+            }
+            choose(world, &mut inspector.alloc, ui);
+        });
+    }
+
+    fn pins(&mut self, ui: &mut Ui) {
+        match self
+            .pinned
+            .each_ref()
+            .map(|pin| pin.as_ref().map(|look| look.frame))
+        {
+            [None, _] => {
+                if ui
+                    .button("Pin frame")
+                    .on_hover_text("Keep these figures, and show how others differ from them.")
+                    .clicked()
+                {
+                    self.pinned = [self.live.clone(), None];
+                    self.made_for = None;
+                }
+            }
+            [Some(first), second] => {
+                let other = match second {
+                    Some(second) => format!("frame {}", grouped(second)),
+                    None => "now".to_owned(),
+                };
+                ui.label(RichText::new(format!("frame {} to {other}", grouped(first))).strong());
+                if second.is_none()
+                    && ui
+                        .button("Pin second")
+                        .on_hover_text("Compare the pinned frame with this one from now on.")
+                        .clicked()
+                {
+                    self.pinned[1] = self.live.clone();
+                    self.made_for = None;
+                }
+                if ui.button("Unpin").clicked() {
+                    self.pinned = Default::default();
+                    self.made_for = None;
+                }
+            }
+        }
+    }
+
+    fn contents(&mut self, inspector: &mut MemoryInspector, ui: &mut Ui) {
+        let (Some(look), tab) = (self.shown(), inspector.tab) else {
+            return;
+        };
+        let compared = self.compared();
+        if tab == InspectorTab::Overview {
+            tabs::overview::show(self, &look, compared.as_deref(), inspector, ui);
+            return;
+        }
+        if tab == InspectorTab::Log && self.logged != look.reports {
+            self.logged = look.reports;
+            self.log = diagnostics::recent();
+            self.made_for = None;
+        }
+        if tabs::above(self, tab, &look, compared.as_deref(), ui) {
+            self.made_for = None;
+        }
+        let wanted = (tab, inspector.search.to_lowercase());
+        if self.sought != wanted.1 {
+            self.sought.clone_from(&wanted.1);
+            self.folded_found.clear();
+        }
+        if self.made_for.as_ref() != Some(&wanted) {
+            let order = self.order(tab);
+            let place = Place {
+                panel: self,
+                look: &look,
+                compared: compared.as_deref(),
+                needle: &wanted.1,
+                order: &order,
+            };
+            let table = place.table(tab);
+            self.table = Table {
+                menu: self.table.menu,
+                ..table
+            };
+            self.made_for = Some(wanted);
+        }
+        if self.table.rows.is_empty() {
+            tabs::empty(tab, !inspector.search.is_empty(), ui);
+            return;
+        }
+        let mut order = self.order(tab);
+        match self.table.show(ui, tab.title(), &order) {
+            Some(Action::Sort {
+                column,
+                by_difference,
+            }) => {
+                order.click(&self.table.columns[column], column == 0, by_difference);
+                self.settings.orders.insert(tab, order);
+                self.made_for = None;
+            }
+            Some(Action::Fold(key)) => {
+                let folded = if self.sought.is_empty() {
+                    &mut self.folded
+                } else {
+                    &mut self.folded_found
+                };
+                if !folded.remove(&key) {
+                    folded.insert(key);
+                }
+                self.made_for = None;
+            }
+            None => {}
+        }
+    }
+
+    fn footer(&self, inspector: &MemoryInspector, ui: &mut Ui) {
+        let Some(look) = &self.live else {
+            return;
+        };
+        let mut text = if inspector.paused {
+            format!("frame {}, paused", grouped(look.frame))
+        } else {
+            format!(
+                "frame {}, figures of the last {}",
+                grouped(look.frame),
+                frames(look.frames)
+            )
+        };
+        if let Some((average, most)) = self.cost.shown {
+            text.push_str(&format!(
+                "; this panel itself: {average:.2} ms a frame, {most:.2} at most"
+            ));
+        }
+        if let Some(place) = self.tag.and_then(|tag| self.tree.place(tag))
+            && look.audits
+            && place != 0
+        {
+            let calls = decimal(look.rate(look.below[place].calls));
+            text.push_str(&format!(", {calls} heap calls"));
+        }
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(text).small().weak());
+            if let Some(message) = self.saver.message() {
+                ui.label(RichText::new(message).small());
+            }
+        });
+    }
+}
+
+pub(super) fn frames(count: u64) -> String {
+    match count {
+        1 => "frame".to_owned(),
+        count => format!("{} frames", grouped(count)),
+    }
+}
+
+/// The allocator to look at: the main world's, if the other one is gone.
+pub(super) fn find(world: &World, alloc: &mut InspectedAlloc) -> Option<AllocResource> {
+    if let InspectedAlloc::SubApp(name) = &*alloc {
+        let found = world
+            .get_resource::<SubAppAllocs>()
+            .and_then(|sub_apps| sub_apps.get(name));
+        match found {
+            Some(found) => return Some(found.clone()),
+            None => *alloc = InspectedAlloc::Main,
+        }
+    }
+    world.get_resource::<AllocResource>().cloned()
+}
+
+/// Which allocator to look at, where there are several.
+fn choose(world: &World, alloc: &mut InspectedAlloc, ui: &mut Ui) {
+    let Some(sub_apps) = world.get_resource::<SubAppAllocs>() else {
+        return;
+    };
+    if sub_apps.iter().next().is_none() {
+        return;
+    }
+    egui::ComboBox::from_id_salt("allocator")
+        .selected_text(alloc.title())
+        .show_ui(ui, |ui| {
+            let sub_apps = sub_apps
+                .iter()
+                .map(|(name, _)| InspectedAlloc::SubApp(name.to_owned()));
+            for choice in std::iter::once(InspectedAlloc::Main).chain(sub_apps) {
+                let title = choice.title().to_owned();
+                ui.selectable_value(alloc, choice, title);
+            }
+        })
+        .response
+        .on_hover_text("Whose arenas, budgets and streams are shown. Tags, pools and heap are the whole process's.");
+}
+
+fn no_allocator(ui: &mut Ui) {
+    let info = DiagnosticCode::FA101.info();
+    ui.vertical_centered(|ui| {
+        ui.add_space(24.0);
+        ui.heading("There is no allocator in this world");
+        ui.label(format!("[{}] {}", info.code, info.remedy));
+        tabs::code(ui, "app.add_plugins(SmartAllocPlugin);");
+    });
+}

@@ -1,0 +1,260 @@
+//! What the memory inspector costs: hidden, in an app of 1,000 systems and 100,000 entities; open, with 1,000 tags.
+//!
+//! ```sh
+//! cargo run --release -p framealloc-tests --features framealloc-tests/render,framealloc-tests/inspector --example inspector_cost
+//! ```
+//!
+//! Three apps take turns, so that what else the machine does hits all of them: one without the suite, one with egui alone
+//! (which the panel needs, and a game may have anyway), and one with the suite, its panel hidden. What counts is the median of
+//! the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use bevy::app::PluginsState;
+use bevy::log::LogPlugin;
+use bevy::prelude::*;
+use bevy::render::RenderPlugin;
+use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
+use bevy::render::settings::{RenderCreation, WgpuSettings};
+use bevy::window::ExitCondition;
+use bevy::winit::WinitPlugin;
+use bevy_egui::{EguiFullOutput, EguiPlugin, EguiPrimaryContextPass, egui};
+use cpu_time::ThreadTime;
+use framealloc::bevy::{
+    AllocResource, InspectorTab, MemoryInspector, MemoryInspectorPlugin, SmartAllocPlugin,
+    ui_for_memory,
+};
+use framealloc::tags::{TagId, TagScope};
+use framealloc::{HeapAudit, HeapBox};
+
+#[global_allocator]
+static HEAP: HeapAudit = HeapAudit::system();
+
+const SYSTEMS: usize = 1_000;
+const ENTITIES: usize = 100_000;
+const ROUNDS: usize = 15;
+const FRAMES: u32 = 10;
+const TAGS: usize = 1_000;
+
+#[derive(Component)]
+struct Body {
+    place: Vec2,
+    speed: Vec2,
+}
+
+/// Ten kinds of entities: each system works on one of them.
+#[derive(Component)]
+struct Kind<const N: usize>;
+
+fn work<const N: usize>(mut bodies: Query<&mut Body, With<Kind<N>>>) {
+    // A hundredth of them, so that the thousand systems together look at each entity once.
+    for mut body in bodies.iter_mut().take(ENTITIES / SYSTEMS) {
+        let speed = body.speed;
+        body.place += speed * 0.016;
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Suite {
+    None,
+    EguiAlone,
+    Hidden,
+}
+
+fn app(suite: Suite) -> App {
+    let mut app = App::new();
+    app.add_plugins(
+        DefaultPlugins
+            .set(RenderPlugin {
+                render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
+                    backends: None,
+                    ..default()
+                })),
+                ..default()
+            })
+            .set(WindowPlugin {
+                primary_window: None,
+                exit_condition: ExitCondition::DontExit,
+                ..default()
+            })
+            .disable::<WinitPlugin>()
+            .disable::<LogPlugin>()
+            .disable::<PipelinedRenderingPlugin>(),
+    );
+    match suite {
+        Suite::None => {}
+        Suite::EguiAlone => {
+            app.add_plugins(EguiPlugin::default())
+                .init_schedule(EguiPrimaryContextPass);
+        }
+        Suite::Hidden => {
+            app.add_plugins((
+                SmartAllocPlugin,
+                MemoryInspectorPlugin {
+                    settings_file: None,
+                    ..default()
+                },
+            ));
+        }
+    }
+    // Nobody draws: egui insists on being told.
+    app.add_systems(Last, |mut outputs: Query<&mut EguiFullOutput>| {
+        for mut output in &mut outputs {
+            if let Some(output) = &mut output.0 {
+                output.textures_delta.clear();
+            }
+        }
+    });
+    app.add_systems(Startup, |mut commands: Commands| {
+        commands.spawn(Camera2d);
+    });
+    macro_rules! kinds {
+        ($($kind:literal)*) => {$(
+            for _ in 0..SYSTEMS / 10 {
+                app.add_systems(Update, work::<$kind>);
+            }
+            app.world_mut().spawn_batch((0..ENTITIES / 10).map(|index| {
+                let speed = Vec2::new(index as f32, 1.0);
+                (Body { place: Vec2::ZERO, speed }, Kind::<$kind>)
+            }));
+        )*};
+    }
+    kinds!(0 1 2 3 4 5 6 7 8 9);
+    while app.plugins_state() == PluginsState::Adding {
+        bevy::tasks::tick_global_task_pools_on_main_thread();
+    }
+    app.finish();
+    app.cleanup();
+    for _ in 0..10 {
+        app.update();
+    }
+    app
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn hidden() {
+    let mut apps = [Suite::None, Suite::EguiAlone, Suite::Hidden].map(app);
+    let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
+    let mut frame = Vec::new();
+    for round in 0..ROUNDS {
+        let mut times = [0.0; 3];
+        // Each begins as often as the others.
+        for turn in 0..3 {
+            let which = (round + turn) % 3;
+            let started = Instant::now();
+            for _ in 0..FRAMES {
+                apps[which].update();
+            }
+            times[which] = started.elapsed().as_secs_f64() * 1e3 / f64::from(FRAMES);
+        }
+        frame.push(times[0]);
+        ratios[0].push(times[1] / times[0]);
+        ratios[1].push(times[2] / times[0]);
+        ratios[2].push(times[2] / times[1]);
+    }
+    let percent = |ratios: &[f64]| (median(ratios.to_vec()) - 1.0) * 100.0;
+    println!(
+        "{SYSTEMS} systems, {ENTITIES} entities: {:.2} ms a frame without the suite",
+        median(frame)
+    );
+    println!("  egui alone               {:+.2} %", percent(&ratios[0]));
+    println!("  suite, panel hidden      {:+.2} %", percent(&ratios[1]));
+    println!("  the same, beside egui    {:+.2} %", percent(&ratios[2]));
+}
+
+fn open() {
+    let mut app = App::new();
+    app.add_plugins((MinimalPlugins, SmartAllocPlugin));
+    app.update();
+    let alloc = app.world().resource::<AllocResource>().clone();
+    let tags: Vec<TagId> = (0..TAGS)
+        .map(|index| {
+            let (plugin, module) = (index / 100, index / 10 % 10);
+            TagId::from_path(&format!("game_{plugin}::module_{module}::system_{index}"))
+        })
+        .collect();
+    let mut held: Vec<HeapBox<[u8; 256]>> = Vec::new();
+    let mut spend = |round: usize| {
+        for (index, &tag) in tags.iter().enumerate() {
+            let _scope = TagScope::enter(tag);
+            black_box(
+                alloc
+                    .frame()
+                    .alloc_slice_fill(10 + (index + round) % 90, 1_u64),
+            );
+            if round == 0 {
+                held.push(alloc.heap_box([0; 256]).unwrap());
+            }
+            black_box(vec![0_u8; 16]);
+        }
+    };
+    let context = egui::Context::default();
+    let mut time = 0.0;
+    println!("panel open, {TAGS} tags, all expanded, at 5 looks a second of 60 frames each:");
+    println!(
+        "  {:<10} {:>9} {:>9} {:>9} {:>14}",
+        "tab", "mean ms", "median", "p99", "with tessellation"
+    );
+    app.insert_resource(MemoryInspector::opened());
+    for tab in InspectorTab::ALL {
+        app.world_mut().resource_mut::<MemoryInspector>().tab = tab;
+        // All rows unfolded: a search unfolds.
+        app.world_mut().resource_mut::<MemoryInspector>().search = match tab {
+            InspectorTab::Tags => "game_".to_owned(),
+            _ => String::new(),
+        };
+        let (mut spent, mut whole) = (Vec::new(), Duration::ZERO);
+        for round in 0..300 {
+            app.update();
+            spend(round);
+            time += 1.0 / 60.0;
+            let input = egui::RawInput {
+                screen_rect: Some(egui::Rect::from_min_size(
+                    egui::Pos2::ZERO,
+                    egui::vec2(960.0, 640.0),
+                )),
+                time: Some(time),
+                ..default()
+            };
+            let mut painted = Duration::ZERO;
+            let started = ThreadTime::now();
+            let mut output = context.run_ui(input, |ui| {
+                let started = ThreadTime::now();
+                ui_for_memory(app.world_mut(), ui);
+                painted += started.elapsed();
+            });
+            // Nobody draws: egui insists on being told.
+            output.textures_delta.clear();
+            black_box(context.tessellate(output.shapes, 1.0));
+            if round >= 60 {
+                spent.push(painted.as_secs_f64() * 1e3);
+                whole += started.elapsed();
+            }
+        }
+        let mean = spent.iter().sum::<f64>() / spent.len() as f64;
+        let whole = whole.as_secs_f64() * 1e3 / spent.len() as f64;
+        spent.sort_by(f64::total_cmp);
+        let at = |part: f64| spent[(spent.len() as f64 * part) as usize];
+        println!(
+            "  {:<10} {mean:>9.3} {:>9.3} {:>9.3} {whole:>14.3}",
+            tab.title(),
+            at(0.5),
+            at(0.99)
+        );
+    }
+}
+
+fn main() {
+    let only = std::env::args().nth(1);
+    if only.as_deref() != Some("open") {
+        hidden();
+    }
+    if only.as_deref() != Some("hidden") {
+        open();
+    }
+}
