@@ -33,6 +33,18 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
 
+    /// Open the memory panel at the start; F9 closes and opens it.
+    #[arg(long)]
+    pub inspect: bool,
+
+    /// Keep what should be forgotten, to see how a leak shows.
+    #[arg(long)]
+    pub leaky: bool,
+
+    /// Ask for more than the budget now and then, to see who says so.
+    #[arg(long)]
+    pub over_budget: bool,
+
     /// Threads that run systems in parallel. Bevy's choice by default.
     #[arg(long)]
     pub threads: Option<usize>,

@@ -101,8 +101,12 @@ impl Game {
                 ..pools.task_pool_options.compute
             };
         }
-        app.add_plugins((MinimalPlugins.set(pools), TransformPlugin));
-        crate::add_game(&mut app, args.agents, mem);
+        app.add_plugins((
+            MinimalPlugins.set(pools),
+            TransformPlugin,
+            AssetPlugin::default(),
+        ));
+        crate::add_game(&mut app, args, mem);
         app.finish();
         app.cleanup();
         Self {

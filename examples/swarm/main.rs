@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --release --example swarm                  # a window; space for a frenzy
+//! cargo run --release --example swarm -- --inspect     # with the memory panel open (F9)
 //! cargo run --release --example swarm -- --headless    # the same in the terminal, with tables of who used what
 //! cargo run --release --example swarm -- --compare     # frame memory, Vec and Local<Vec> side by side
 //! ```
@@ -16,6 +17,8 @@
 //! | `frenzy.rs` | the peak itself |
 //! | `agents.rs`, `field.rs`, `pose.rs` | the rest of the game, which needs no memory |
 //! | `display.rs`, `window.rs`, `looks.rs`, `hud.rs` | the window |
+//! | `tools.rs` | budgets from a file that is watched, and the memory panel |
+//! | `mistakes.rs` | a leak and a budget that is too small, on purpose |
 //! | `headless.rs`, `measure.rs`, `verify.rs`, `report.rs` | what it costs: tags, arenas, the heap audit |
 
 mod agents;
@@ -32,9 +35,11 @@ mod hunt;
 mod looks;
 mod measure;
 mod memory;
+mod mistakes;
 mod pose;
 mod report;
 mod sparks;
+mod tools;
 mod verify;
 mod window;
 
@@ -81,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 /// The game, without anything to look at. In a window and in the terminal it is the same.
-fn add_game(app: &mut App, agents: u32, mem: Mem) {
+fn add_game(app: &mut App, args: &Args, mem: Mem) {
     // Small arenas to begin with, so that it is plain to see how they follow what is needed, up and down.
     let config = AllocConfig::default()
         .with_frame_arena_size(2 << 20)
@@ -91,11 +96,13 @@ fn add_game(app: &mut App, agents: u32, mem: Mem) {
             Update,
             (Step::Steer, Step::Move, Step::Collide, Step::Show).chain(),
         );
-    agents::add(app, agents);
+    tools::add(app);
+    agents::add(app, args.agents);
     frenzy::add(app);
     flock::add(app, mem);
     hunt::add(app, mem);
     collide::add(app, mem);
     sparks::add(app, mem);
     pose::add(app);
+    mistakes::add(app, args);
 }

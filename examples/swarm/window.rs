@@ -1,6 +1,6 @@
 //! The game in a window: the app, its camera, and its keys.
 //!
-//! Space starts a frenzy, Escape ends the game, the wheel zooms, and dragging moves.
+//! F9 opens the memory panel, Space starts a frenzy, Escape ends the game, the wheel zooms, and dragging moves.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll};
 use bevy::prelude::*;
 use bevy::window::PresentMode;
 
-use crate::args::{Args, Mem};
+use crate::args::Args;
 use crate::field::Field;
 use crate::frenzy::Frenzy;
-use crate::{hud, looks};
+use crate::{hud, looks, tools};
 
 /// Frames from one frenzy to the next when nobody asks for one.
 const FRENZY_EVERY: u32 = 1_500;
@@ -29,19 +29,20 @@ pub fn run(args: &Args) -> ExitCode {
         primary_window: Some(window),
         ..default()
     }));
-    add_view(&mut app, args.agents, args.mem);
+    add_view(&mut app, args);
     match app.run() {
         AppExit::Success => ExitCode::SUCCESS,
         AppExit::Error(code) => ExitCode::from(code.get()),
     }
 }
 
-fn add_view(app: &mut App, agents: u32, mem: Mem) {
-    crate::add_game(app, agents, mem);
+fn add_view(app: &mut App, args: &Args) {
+    crate::add_game(app, args, args.mem);
     app.add_systems(Startup, open_camera)
         .add_systems(Update, (obey_keys, move_camera, have_a_frenzy_now_and_then));
     looks::add(app);
     hud::add(app);
+    tools::add_panel(app, args.inspect);
 }
 
 fn open_camera(mut commands: Commands, field: Res<Field>) {
