@@ -46,7 +46,7 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
         return Err(refused(AllocErrorKind::OutOfMemory, layout));
     };
     local(|local| {
-        if local.record.get().is_null() || payer.is_limited() {
+        if local.record.get().is_null() || !charge.is_plain() {
             count_slowly(charge, layout.size());
         } else {
             // Charged to the current tag, whose counters are at hand.
