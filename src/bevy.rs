@@ -8,3 +8,12 @@ mod smart_alloc;
 pub use smart_alloc::{
     AllocResource, FrameAlloc, SharedFrameAlloc, SmartAllocPlugin, SmartAllocSystems, TaskFrame,
 };
+
+#[path = "../plugins/streaming/mod.rs"]
+mod streaming;
+
+pub use streaming::{
+    StreamEvicted, StreamFailed, StreamFailure, StreamFailureKind, StreamFocus, StreamProgress,
+    StreamReady, StreamUrgency, StreamedAsset, StreamedAssets, StreamedState, StreamingPlugin,
+    StreamingSettings, StreamingSystems, StreamingTotals,
+};

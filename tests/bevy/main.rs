@@ -5,6 +5,8 @@ mod diagnostics;
 mod frames;
 mod mistakes;
 mod plugin;
+mod sources;
+mod streaming;
 mod sub_apps;
 mod system_behaviour;
 mod system_names;
