@@ -7,6 +7,7 @@ mod mistakes;
 mod plugin;
 mod sources;
 mod streaming;
+mod streaming_failures;
 mod sub_apps;
 mod system_behaviour;
 mod system_names;

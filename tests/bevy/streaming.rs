@@ -35,7 +35,7 @@ pub fn streaming_app(source: &Synthetic, budget: usize) -> App {
 
 /// Updates until `done`, so that loads on other threads get their turns. Panics if it never comes.
 pub fn update_until(app: &mut App, mut done: impl FnMut(&mut App) -> bool) {
-    for _ in 0..2_000_000 {
+    for _ in 0..300_000 {
         app.update();
         if done(app) {
             return;
