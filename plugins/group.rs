@@ -2,7 +2,7 @@
 
 use bevy_app::{PluginGroup, PluginGroupBuilder};
 
-use super::{BudgetPlugin, DiagnosticsPlugin, SmartAllocPlugin};
+use super::{BudgetPlugin, DiagnosticsPlugin, SmartAllocPlugin, StreamingPlugin};
 
 /// Every plugin of framealloc.
 ///
@@ -10,6 +10,7 @@ use super::{BudgetPlugin, DiagnosticsPlugin, SmartAllocPlugin};
 /// |---|---|
 /// | [`SmartAllocPlugin`](struct@SmartAllocPlugin) | the allocator, frames, a tag for every system |
 /// | [`BudgetPlugin`] | limits from code and files, messages when one is crossed |
+/// | [`StreamingPlugin`] | files of any size, in memory under a budget |
 /// | [`DiagnosticsPlugin`] | Bevy diagnostics, snapshots, reports |
 /// | `MemoryInspectorPlugin` | a panel behind F9 (feature `inspector`), where there is a renderer |
 ///
@@ -38,6 +39,7 @@ impl PluginGroup for FrameAllocPlugins {
         let group = PluginGroupBuilder::start::<Self>()
             .add(SmartAllocPlugin::default())
             .add(BudgetPlugin::default())
+            .add(StreamingPlugin::default())
             .add(DiagnosticsPlugin::default());
         #[cfg(feature = "inspector")]
         let group = group.add(super::MemoryInspectorPlugin::default());

@@ -13,6 +13,8 @@ mod group;
 mod inspector;
 #[path = "../plugins/smart_alloc/mod.rs"]
 mod smart_alloc;
+#[path = "../plugins/streaming/mod.rs"]
+mod streaming;
 
 pub use budgets::{
     BudgetChanged, BudgetFile, BudgetFileError, BudgetFileMessage, BudgetKind, BudgetLimits,
@@ -36,6 +38,11 @@ pub use inspector::{
 pub use smart_alloc::{
     AllocResource, FrameAlloc, SharedFrameAlloc, SmartAllocPlugin, SmartAllocSystems, SubAppAllocs,
     TaskFrame, system_tags,
+};
+pub use streaming::{
+    StreamEvicted, StreamFailed, StreamFailure, StreamFailureKind, StreamFocus, StreamProgress,
+    StreamReady, StreamUrgency, StreamedAsset, StreamedAssets, StreamedState, StreamingPlugin,
+    StreamingSettings, StreamingSystems, StreamingTotals,
 };
 
 use smart_alloc::plugin_missing;

@@ -33,6 +33,10 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
 
+    /// Fly over the field, near the ground, instead of looking at all of it.
+    #[arg(long)]
+    pub fly: bool,
+
     /// Open the memory panel at the start; F9 closes and opens it.
     #[arg(long)]
     pub inspect: bool,

@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --release --example swarm                  # a window; space for a frenzy
+//! cargo run --release --example swarm -- --fly         # the camera flies over the field, and the ground streams in
 //! cargo run --release --example swarm -- --inspect     # with the memory panel open (F9)
 //! cargo run --release --example swarm -- --headless    # the same in the terminal, with tables of who used what
 //! cargo run --release --example swarm -- --compare     # frame memory, Vec and Local<Vec> side by side
@@ -17,7 +18,8 @@
 //! | `frenzy.rs` | the peak itself |
 //! | `agents.rs`, `field.rs`, `pose.rs` | the rest of the game, which needs no memory |
 //! | `display.rs`, `window.rs`, `looks.rs`, `hud.rs` | the window |
-//! | `tools.rs` | budgets from a file that is watched, and the memory panel |
+//! | `tools.rs` | the plugins: budgets from a file that is watched, the memory panel |
+//! | `terrain.rs` | the ground, streamed as the camera moves, in two megabytes |
 //! | `mistakes.rs` | a leak and a budget that is too small, on purpose |
 //! | `headless.rs`, `measure.rs`, `verify.rs`, `report.rs` | what it costs: tags, arenas, the heap audit |
 
@@ -39,6 +41,7 @@ mod mistakes;
 mod pose;
 mod report;
 mod sparks;
+mod terrain;
 mod tools;
 mod verify;
 mod window;
@@ -47,8 +50,7 @@ use std::process::ExitCode;
 
 use bevy::prelude::*;
 use clap::Parser;
-use framealloc::bevy::SmartAllocPlugin;
-use framealloc::{AllocConfig, HeapAudit};
+use framealloc::HeapAudit;
 
 use crate::args::{Args, Mem};
 
@@ -87,16 +89,11 @@ fn main() -> ExitCode {
 
 /// The game, without anything to look at. In a window and in the terminal it is the same.
 fn add_game(app: &mut App, args: &Args, mem: Mem) {
-    // Small arenas to begin with, so that it is plain to see how they follow what is needed, up and down.
-    let config = AllocConfig::default()
-        .with_frame_arena_size(2 << 20)
-        .with_max_frame_arena_size(512 << 20);
-    app.add_plugins(SmartAllocPlugin::new(config))
-        .configure_sets(
-            Update,
-            (Step::Steer, Step::Move, Step::Collide, Step::Show).chain(),
-        );
-    tools::add(app);
+    tools::add(app, args);
+    app.configure_sets(
+        Update,
+        (Step::Steer, Step::Move, Step::Collide, Step::Show).chain(),
+    );
     agents::add(app, args.agents);
     frenzy::add(app);
     flock::add(app, mem);

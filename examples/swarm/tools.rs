@@ -1,19 +1,38 @@
-//! The tools around the game: budgets from `assets/swarm.budget.json`, which may be edited while it runs, and the panel (F9).
+//! The plugins around the game: frame memory itself, budgets from `assets/swarm.budget.json`, which may be edited while the game
+//! runs, streaming for the terrain, diagnostics, and the panel behind F9.
 
+use bevy::app::PluginGroupBuilder;
 use bevy::prelude::*;
-use framealloc::bevy::{BudgetChanged, BudgetPlugin, MemoryInspectorPlugin};
+use framealloc::AllocConfig;
+use framealloc::bevy::{
+    BudgetChanged, BudgetPlugin, FrameAllocPlugins, MemoryInspectorPlugin, SmartAllocPlugin,
+    StreamingPlugin,
+};
+
+use crate::args::Args;
+use crate::terrain;
 
 const BUDGETS: &str = "swarm.budget.json";
 
-/// What the game has with and without a window.
-pub fn add(app: &mut App) {
-    app.add_plugins(BudgetPlugin::from_file(BUDGETS))
+pub fn add(app: &mut App, args: &Args) {
+    app.add_plugins(plugins(args))
         .add_systems(Last, tell_of_budgets.run_if(on_message::<BudgetChanged>));
 }
 
-/// What can only be looked at in a window.
-pub fn add_panel(app: &mut App, open: bool) {
-    app.add_plugins(MemoryInspectorPlugin { open, ..default() });
+fn plugins(args: &Args) -> PluginGroupBuilder {
+    // Small arenas to begin with, so that it is plain to see how they follow what is needed, up and down.
+    let config = AllocConfig::default()
+        .with_frame_arena_size(2 << 20)
+        .with_max_frame_arena_size(512 << 20);
+    FrameAllocPlugins
+        .build()
+        .set(SmartAllocPlugin::new(config))
+        .set(BudgetPlugin::from_file(BUDGETS))
+        .set(StreamingPlugin::with_budget(terrain::BUDGET))
+        .set(MemoryInspectorPlugin {
+            open: args.inspect,
+            ..default()
+        })
 }
 
 fn tell_of_budgets(mut changes: MessageReader<BudgetChanged>) {

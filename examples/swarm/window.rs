@@ -12,7 +12,7 @@ use bevy::window::PresentMode;
 use crate::args::Args;
 use crate::field::Field;
 use crate::frenzy::Frenzy;
-use crate::{hud, looks, tools};
+use crate::{hud, looks, terrain};
 
 /// Frames from one frenzy to the next when nobody asks for one.
 const FRENZY_EVERY: u32 = 1_500;
@@ -25,6 +25,7 @@ pub fn run(args: &Args) -> ExitCode {
         ..default()
     };
     let mut app = App::new();
+    terrain::add_source(&mut app);
     app.add_plugins(DefaultPlugins.set(WindowPlugin {
         primary_window: Some(window),
         ..default()
@@ -38,11 +39,11 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn add_view(app: &mut App, args: &Args) {
     crate::add_game(app, args, args.mem);
-    app.add_systems(Startup, open_camera)
+    app.add_systems(PreStartup, open_camera)
         .add_systems(Update, (obey_keys, move_camera, have_a_frenzy_now_and_then));
     looks::add(app);
     hud::add(app);
-    tools::add_panel(app, args.inspect);
+    terrain::add(app, args.fly);
 }
 
 fn open_camera(mut commands: Commands, field: Res<Field>) {

@@ -311,6 +311,12 @@ impl StreamingAllocator {
         self.ledger().accounts.lock().available()
     }
 
+    /// Bytes that an eviction for a stream of this priority could free: those of ready streams of this or a lower priority that
+    /// are not pinned. What is borrowed at the moment is counted, though an eviction would leave it alone.
+    pub fn evictable(&self, priority: StreamPriority) -> usize {
+        self.ledger().accounts.lock().evictable(priority)
+    }
+
     /// How far a stream is. `None` if it was freed or evicted, or is another allocator's.
     pub fn state(&self, id: StreamId) -> Option<StreamState> {
         Call { name: "state", id }.state(&self.streams).ok()

@@ -129,6 +129,10 @@ impl Accounts {
         self.budget.saturating_sub(self.reserved)
     }
 
+    pub(super) fn evictable(&self, highest: StreamPriority) -> usize {
+        self.order.bytes_up_to(highest)
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
