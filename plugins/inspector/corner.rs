@@ -29,7 +29,7 @@ pub(super) fn show(world: &mut World, context: &egui::Context, corner: Corner) {
         let Some(alloc) = find(world, &mut inspector.alloc) else {
             return;
         };
-        panel.refresh(&alloc, &inspector, context.input(|input| input.time));
+        panel.refresh(world, &alloc, &inspector, context.input(|input| input.time));
         let Some(look) = panel.live.clone() else {
             return;
         };

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::tree::TagTree;
+use crate::bevy::BudgetKind;
 use crate::diagnostics::{self, DiagnosticCode};
 use crate::tags::{TagTotals, TagUsage, TrafficTotals};
 use crate::{ArenaStats, PoolClassStats, SmartAlloc, StreamInfo, StreamingStats, TagBudget};
@@ -134,6 +135,21 @@ impl Look {
     pub fn frame_reserved(&self) -> u64 {
         let reserved = self.arenas.iter().map(|arena| arena.capacity);
         reserved.sum::<usize>() as u64
+    }
+
+    /// Shows budgets with the most that was live in the last frame, where the plugin watches them: what systems take and give
+    /// back within a frame is gone when it is looked at.
+    pub fn use_frame_peaks(&mut self, watched: &crate::bevy::Budgets) {
+        let Some(budgets) = &mut self.budgets else {
+            return;
+        };
+        for row in watched.rows() {
+            if row.kind == BudgetKind::Global {
+                budgets.used = budgets.used.max(row.frame_peak as u64);
+            } else if let Some(tag) = budgets.tags.iter_mut().find(|tag| *tag.name == *row.name) {
+                tag.current_usage = tag.current_usage.max(row.frame_peak);
+            }
+        }
     }
 
     /// The budget that is fullest, and how full, of 1.

@@ -21,7 +21,7 @@ use super::tabs::{self, Place};
 use super::theme;
 use super::tree::TagTree;
 use super::value::{decimal, grouped};
-use crate::bevy::{AllocResource, SubAppAllocs};
+use crate::bevy::{AllocResource, Budgets, SubAppAllocs};
 use crate::diagnostics::{self, Diagnostic, DiagnosticCode};
 use crate::tags::TagId;
 
@@ -130,7 +130,7 @@ impl Panel {
         };
         self.tag.get_or_insert_with(TagId::current);
         theme::sharpen(ui.visuals_mut());
-        self.refresh(&alloc, inspector, ui.input(|input| input.time));
+        self.refresh(world, &alloc, inspector, ui.input(|input| input.time));
         self.tabs(inspector, ui);
         self.controls(world, &alloc, inspector, ui);
         ui.separator();
@@ -146,7 +146,13 @@ impl Panel {
     }
 
     /// Reads the figures, if it is time.
-    pub fn refresh(&mut self, alloc: &AllocResource, inspector: &MemoryInspector, now: f64) {
+    pub fn refresh(
+        &mut self,
+        world: &World,
+        alloc: &AllocResource,
+        inspector: &MemoryInspector,
+        now: f64,
+    ) {
         if self.looked_at != inspector.alloc {
             self.looked_at = inspector.alloc.clone();
             self.observer.reset();
@@ -170,7 +176,12 @@ impl Panel {
             return;
         }
         self.when = Some(now);
-        let look = self.observer.look(alloc, &mut self.tree);
+        let mut look = self.observer.look(alloc, &mut self.tree);
+        if inspector.alloc == InspectedAlloc::Main
+            && let Some(watched) = world.get_resource::<Budgets>()
+        {
+            look.use_frame_peaks(watched);
+        }
         if look.seconds > 0.0 {
             self.history.push(&look);
         }

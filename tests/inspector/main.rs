@@ -8,9 +8,10 @@ use bevy_egui::egui::{self, OutputCommand};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use framealloc::bevy::{
-    AllocResource, InspectorTab, MemoryInspector, MemoryInspectorPlugin, SmartAllocPlugin,
-    ui_for_memory,
+    AllocResource, BudgetLimits, BudgetPlugin, BudgetSet, InspectorTab, MemoryInspector,
+    MemoryInspectorPlugin, SmartAllocPlugin, ui_for_memory,
 };
+use framealloc::tags::{TagId, TagScope};
 use framealloc::{AllocConfig, StreamPriority};
 
 /// An app whose update runs `frame` under a frame of its own.
@@ -398,4 +399,19 @@ fn the_plugin_is_hidden_behind_f9_unless_set() {
     assert!(!plugin.open && plugin.corner.is_none());
     assert!(MemoryInspectorPlugin::opened().open);
     assert!(!MemoryInspector::default().open);
+}
+
+#[test]
+fn a_budget_is_shown_with_the_most_that_was_live_in_the_frame() {
+    let mut app = App::new();
+    let budgets = BudgetSet::new().tag("inspector_tide", BudgetLimits::new(4 << 10));
+    app.add_plugins((SmartAllocPlugin, BudgetPlugin::new(budgets)))
+        .add_systems(Update, |alloc: Res<AllocResource>| {
+            let _scope = TagScope::enter(TagId::from_path("inspector_tide"));
+            // Gone before anybody looks.
+            alloc.frame().alloc([0_u8; 3 << 10]);
+        });
+    let harness = panel(app, InspectorTab::Budgets);
+    expect(&harness, "Live 3.0 KiB, inspector_tide");
+    expect(&harness, "State fine, inspector_tide");
 }

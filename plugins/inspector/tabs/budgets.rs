@@ -15,7 +15,9 @@ pub const COLUMNS: &[Column] = &[
         .digits(24)
         .help("How much of the limit is used. The mark is the soft limit."),
     Column::text("state", "State", 10).help("Where it stands."),
-    Column::figure("budget_live", "Live").help("Live bytes of the tag and everything below it."),
+    Column::figure("budget_live", "Live").help(
+        "Live bytes of the tag and everything below it: with BudgetPlugin, the most in the last frame.",
+    ),
     Column::figure("soft", "Soft")
         .help("The soft limit: beyond it, the budget warns.")
         .not_compared(),
@@ -130,13 +132,13 @@ pub fn above(look: &Look, _compared: Option<&Look>, ui: &mut Ui) {
 }
 
 pub fn empty(ui: &mut Ui) {
-    ui.label("This allocator has no budgets. Make it with some, and say what a tag may use:");
+    ui.label("This allocator has no budgets. Say what a module, a system or everything may use, in code or in a file:");
     code(
         ui,
-        "SmartAllocPlugin::new(AllocConfig::default().with_budgets(true))",
+        "app.add_plugins(BudgetPlugin::from_file(\"game.budget.json\"))",
     );
     code(
         ui,
-        "alloc.budgets().unwrap().register_tag_budget(\"game::ai\", 8 << 20, 16 << 20); // soft, hard",
+        "{ \"modules\": { \"game::ai\": { \"soft\": \"8 MiB\", \"hard\": \"16 MiB\" } } }",
     );
 }
