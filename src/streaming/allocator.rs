@@ -133,8 +133,8 @@ impl StreamingAllocator {
     /// Makes a loading stream ready, from outside its writer: at once if everything was written or reported as loaded, or as
     /// soon as that is so. While the writer has [lent its bytes](StreamWriter::as_mut_slice), the stream is not ready.
     ///
-    /// A writer that drops before everything is loaded has failed, and cancels as ever; one that drops afterwards has made the
-    /// stream ready. Does nothing if the stream is ready. Reports FA401 for streams that are not loading; [`try_finish_load`](Self::try_finish_load) returns that
+    /// A writer that drops before everything is loaded has failed, and cancels as ever. Does nothing if the stream is
+    /// ready. Reports FA401 for streams that are not loading; [`try_finish_load`](Self::try_finish_load) returns that
     /// instead.
     pub fn finish_load(&self, id: StreamId) {
         if let Err(error) = self.try_finish_load(id) {
@@ -172,18 +172,6 @@ impl StreamingAllocator {
     /// Whether there was such a stream: one that was evicted is gone already.
     pub fn free(&self, id: StreamId) -> bool {
         loading::remove(&self.streams, "free", id).is_ok()
-    }
-
-    /// Evicts a ready stream, whatever its priority, as a reservation that needs its room would: for programs that know better
-    /// than the order of accesses what is wanted least.
-    ///
-    /// # Errors
-    ///
-    /// [`InUse`](StreamErrorKind::InUse) (FA405) if it is pinned or borrowed, [`WrongState`](StreamErrorKind::WrongState) if it
-    /// is not ready, [`UnknownStream`](StreamErrorKind::UnknownStream) or [`ForeignStream`](StreamErrorKind::ForeignStream)
-    /// (FA401).
-    pub fn evict(&self, id: StreamId) -> Result<(), StreamError> {
-        reserve::evict(&self.streams, id)
     }
 
     // ---- Access -----------------------------------------------------------------------------------------------------

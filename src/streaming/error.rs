@@ -72,7 +72,7 @@ impl StreamErrorKind {
             Self::WrongState => {
                 "reserve, `begin_load`, finish the writer, access, in this order; `state()` tells how far a stream is"
             }
-            Self::InUse => "drop the guards of the stream first, and unpin it",
+            Self::InUse => "drop the guards of the stream first",
             Self::NotPinned => "unpin a stream as often as it was pinned",
             _ => self.code().info().remedy,
         }
@@ -262,7 +262,7 @@ impl fmt::Display for Message<'_> {
                         f.write_str("belongs to another allocator")
                     }
                     (StreamErrorKind::WrongState, Some(state)) => write!(f, "is {state}"),
-                    (StreamErrorKind::InUse, _) => f.write_str("is borrowed or pinned"),
+                    (StreamErrorKind::InUse, _) => f.write_str("is borrowed"),
                     (StreamErrorKind::NotPinned, _) => f.write_str("is not pinned"),
                     _ => f.write_str("was freed, cancelled or evicted"),
                 }

@@ -219,28 +219,6 @@ impl Accounts {
         self.evict(streams, claimed)
     }
 
-    /// Evicts one stream. The victim's bytes stay reserved.
-    pub(super) fn evict_one(
-        &mut self,
-        streams: &Shared,
-        call: Call,
-    ) -> Result<Vec<Victim>, StreamError> {
-        let (slot, state) = self.live(streams, call)?;
-        if state != StreamState::Ready {
-            return Err(call.refused(StreamErrorKind::WrongState, Some(state)));
-        }
-        let index = call.id.index();
-        let entry = &self.entries[index as usize];
-        if entry.pins > 0 || !slot.claim(entry.generation) {
-            return Err(call.refused(StreamErrorKind::InUse, Some(state)));
-        }
-        let claimed = Claimed {
-            streams: vec![index],
-            bytes: entry.size,
-        };
-        Ok(self.evict(streams, claimed))
-    }
-
     fn claim(&mut self, streams: &Shared, need: usize, highest: StreamPriority) -> Claimed {
         let now = streams.ledger().clock.load(Relaxed);
         self.order

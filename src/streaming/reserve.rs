@@ -8,7 +8,6 @@
 use core::panic::AssertUnwindSafe;
 use std::panic::{catch_unwind, resume_unwind};
 
-use super::call::Call;
 use super::ledger::{Accounts, Ledger, Room, Shared, Victim};
 use super::listeners::EvictedStream;
 use super::loading;
@@ -94,20 +93,6 @@ pub(super) fn set_budget(streams: &Shared, budget: usize) {
         accounts.set_budget(budget);
         accounts.evict_excess(streams)
     };
-    bury(streams, victims);
-}
-
-/// Evicts one stream.
-pub(super) fn evict(streams: &Shared, id: StreamId) -> Result<(), StreamError> {
-    let call = Call { name: "evict", id };
-    let victims = streams.ledger().accounts.lock().evict_one(streams, call)?;
-    bury(streams, victims);
-    Ok(())
-}
-
-/// Frees evicted streams, returns their bytes to the budget, and tells of them.
-fn bury(streams: &Shared, victims: Vec<Victim>) {
-    let ledger = streams.ledger();
     let evicted = free_victims(victims);
     {
         let mut accounts = ledger.accounts.lock();

@@ -36,12 +36,10 @@ use crate::allocators::streams::{Exposed, Load, Phase, View};
 /// - [`finish`](Self::finish) makes the stream ready, whether all of it was written or not.
 /// - [`finish_load`](crate::StreamingAllocator::finish_load) makes it ready once all of it was written or reported as loaded:
 ///   at once if it was, or as soon as that is so. The writer is refused from then on.
-/// - A writer that drops once all of it was written or reported as loaded has finished it too, so that a fast loader may be
-///   done before anybody asks. A loader that checks what it wrote, and does not like it, [cancels](Self::cancel).
-/// - Otherwise the load has failed: when the writer [cancels](Self::cancel), drops early, or drops in a panic, the stream is
-///   freed and its bytes are back in the budget.
+/// - Otherwise the load has failed: when the writer [cancels](Self::cancel) or drops, by an early return or a panic, the
+///   stream is freed and its bytes are back in the budget.
 /// - If the stream is freed or cancelled from elsewhere, the writer is refused, and its memory is freed when it drops.
-#[must_use = "a writer that drops before everything is written cancels the load"]
+#[must_use = "a writer that drops without `finish` cancels the load"]
 pub struct StreamWriter {
     load: Load<Ledger>,
     position: usize,
@@ -240,9 +238,7 @@ impl Drop for StreamWriter {
         if view.generation() != self.load.generation() || !open {
             return;
         }
-        // A loader that panics has not vouched for what it wrote; whoever asked to finish the load has.
-        let is_meant = view.is_ending() || !std::thread::panicking();
-        if is_meant && slot.loaded() == self.len {
+        if view.is_ending() && slot.loaded() == self.len {
             let _ = self.complete();
         }
         self.end();

@@ -401,25 +401,3 @@ fn a_gibibyte_streams_through_64_mebibytes_and_memory_stays_flat() {
     drop(streaming);
     assert_eq!(live_bytes(tag), 0);
 }
-
-#[test]
-fn a_stream_is_evicted_by_name_unless_it_is_used() {
-    let streaming = StreamingAllocator::new(1000);
-    let id = streaming.reserve(0, Critical).unwrap();
-    let refused = |id| streaming.evict(id).unwrap_err().kind();
-    assert_eq!(refused(id), StreamErrorKind::WrongState);
-    streaming.free(id);
-    assert_eq!(refused(id), StreamErrorKind::UnknownStream);
-
-    let id = ready(&streaming, 300, Critical, 1);
-    streaming.pin(id).unwrap();
-    assert_eq!(refused(id), StreamErrorKind::InUse);
-    streaming.unpin(id).unwrap();
-    let guard = streaming.access(id).unwrap();
-    assert_eq!(refused(id), StreamErrorKind::InUse);
-    drop(guard);
-    streaming.evict(id).unwrap();
-    assert_eq!(streaming.state(id), None);
-    let stats = streaming.stats();
-    assert_eq!((stats.evictions, stats.total_reserved), (1, 0));
-}

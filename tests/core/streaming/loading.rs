@@ -256,42 +256,6 @@ fn a_writer_that_was_overtaken_has_no_part_in_the_streams_that_follow() {
 }
 
 #[test]
-fn a_fast_loader_may_be_done_before_anybody_finishes_the_load() {
-    let streaming = StreamingAllocator::new(1000);
-    for size in [0, 300] {
-        let id = streaming.reserve(size, Normal).unwrap();
-        let mut writer = streaming.begin_load(id).unwrap();
-        thread::spawn(move || writer.write_all(&vec![7; size]).unwrap())
-            .join()
-            .unwrap();
-        streaming.try_finish_load(id).unwrap();
-        assert_eq!(*streaming.access(id).unwrap(), vec![7; size][..]);
-    }
-}
-
-#[test]
-fn a_loader_that_wrote_everything_and_panics_or_cancels_has_failed() {
-    let streaming = StreamingAllocator::new(1000);
-    let begin = || {
-        let id = streaming.reserve(300, Normal).unwrap();
-        let mut writer = streaming.begin_load(id).unwrap();
-        writer.write_all(&[7; 300]).unwrap();
-        (id, writer)
-    };
-    let (panicked, writer) = begin();
-    panics(move || {
-        let _writer = writer;
-        panic!("the checksum is wrong");
-    });
-    let (cancelled, writer) = begin();
-    writer.cancel();
-    for id in [panicked, cancelled] {
-        assert_eq!(streaming.state(id), None);
-    }
-    assert_eq!(streaming.total_reserved(), 0);
-}
-
-#[test]
 fn a_load_that_fails_gives_its_bytes_back() {
     let streaming = StreamingAllocator::new(1000);
     let begin = || {

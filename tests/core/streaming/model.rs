@@ -328,7 +328,7 @@ impl<'a> Model<'a> {
                 return;
             }
             Op::DropWriter(_) => {
-                let whole = known.loaded == known.size;
+                let whole = known.ending && known.loaded == known.size;
                 known.writing = false;
                 self.writers.remove(&id);
                 if loads && whole {
