@@ -98,7 +98,15 @@ impl Surroundings<'_, '_> {
 
     /// The wish for a file. `None` while the changes of its entities wait to be looked at.
     fn wish_for(&self, file: &File) -> Option<Wish> {
-        let wishes = file.users.iter().filter_map(|&user| self.wish_of(user));
+        // An entity that has changed to another file, and was not looked at yet, has no say in this one.
+        let is_still_user = |user| {
+            let asset = self.assets.get(user);
+            asset.is_ok_and(|asset| asset.path() == &file.path)
+        };
+        let users = file.users.iter().copied();
+        let wishes = users
+            .filter(|&user| is_still_user(user))
+            .filter_map(|user| self.wish_of(user));
         wishes.reduce(Wish::and)
     }
 }
