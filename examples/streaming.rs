@@ -119,19 +119,19 @@ fn show(
 /// CPU time that the plugin's part of a frame takes.
 #[derive(Resource, Default)]
 struct Clock {
-    started: Option<ThreadTime>,
+    started: Option<Duration>,
     worst: Duration,
     total: Duration,
     frames: u32,
 }
 
 fn start_clock(mut clock: ResMut<Clock>) {
-    clock.started = Some(ThreadTime::now());
+    clock.started = Some(ThreadTime::now().as_duration());
 }
 
 fn stop_clock(mut clock: ResMut<Clock>) {
     if let Some(started) = clock.started.take() {
-        let spent = started.elapsed();
+        let spent = ThreadTime::now().as_duration() - started;
         clock.worst = clock.worst.max(spent);
         clock.total += spent;
         clock.frames += 1;

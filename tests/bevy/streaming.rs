@@ -314,3 +314,55 @@ fn entities_that_were_there_before_the_plugin_are_streamed() {
     ));
     update_until(&mut app, |app| is_ready(app, tile));
 }
+
+#[test]
+fn thousands_of_files_at_once_are_spread_over_frames() {
+    const FILES: usize = 3000;
+    let source = Synthetic::new();
+    let mut app = streaming_app(&source, 8 << 20);
+    let per_frame = app.world().resource::<StreamingSettings>().per_frame;
+    let tiles: Vec<_> = (0..FILES)
+        .map(|number| {
+            let name = number.to_string();
+            source.add(&name, 10, Behaviour::Fine);
+            spawn(&mut app, &format!("made://{name}"))
+        })
+        .collect();
+    let mut before = 0;
+    update_until(&mut app, |app| {
+        let totals = totals(app);
+        assert!(totals.files <= before + per_frame, "{before} {totals:?}");
+        assert!(totals.loading <= 4);
+        before = totals.files;
+        totals.ready == FILES
+    });
+    for tile in tiles {
+        app.world_mut().despawn(tile);
+    }
+    update_until(&mut app, |app| {
+        let totals = totals(app);
+        assert!(totals.files + per_frame >= before, "{before} {totals:?}");
+        before = totals.files;
+        totals.files == 0 && reserved(app) == 0
+    });
+}
+
+#[test]
+fn thousands_of_entities_may_share_a_file() {
+    let source = Synthetic::new();
+    source.add("shared", 10, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    let ready = Inbox::<StreamReady>::in_app(&mut app);
+    let tiles: Vec<_> = (0..2000)
+        .map(|_| spawn(&mut app, "made://shared"))
+        .collect();
+    let last = *tiles.last().unwrap();
+    update_until(&mut app, |app| state(app, last).is_some());
+    update_until(&mut app, |app| is_ready(app, tiles[0]));
+    assert!(ready.lock().unwrap().len() <= 2000);
+    for tile in tiles {
+        app.world_mut().despawn(tile);
+    }
+    update_until(&mut app, |app| totals(app).files == 0 && reserved(app) == 0);
+    assert_eq!(source.opened("shared"), 1);
+}

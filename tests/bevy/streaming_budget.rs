@@ -137,6 +137,9 @@ fn what_is_pinned_stays() {
 fn lowering_the_budget_evicts_and_raising_it_lets_in_what_waits() {
     let source = Synthetic::new();
     let mut app = streaming_app(&source, 4 * SIZE);
+    app.world_mut()
+        .resource_mut::<StreamingSettings>()
+        .in_flight = 1;
     set_keep_for(&mut app, u64::MAX);
     for name in ["a", "b", "c", "d", "e"] {
         tile(&mut app, &source, name);
