@@ -65,7 +65,7 @@ pub(super) fn turn(
     table.adopt_allocator(&around);
     table.hear_evictions(&around, &mut tell);
     table.hear_loads(&around, &mut tell);
-    table.look_at_changes(&around);
+    table.look_at_changes(&around, &mut tell);
     table.hear_asks(&around);
     table.look_at_distances(&around);
     table.wake();
@@ -73,6 +73,19 @@ pub(super) fn turn(
     table.tell_progress(&around, &mut tell);
     table.free_garbage();
     totals.set_if_neq(table.figures());
+}
+
+impl Tell<'_, '_> {
+    /// Tells one entity that its file is ready.
+    fn ready(&mut self, entity: Entity, path: &AssetPath<'static>, size: usize) {
+        let message = StreamReady {
+            entity,
+            path: path.clone(),
+            size,
+        };
+        self.commands.trigger(message.clone());
+        self.ready.write(message);
+    }
 }
 
 impl Surroundings<'_, '_> {
@@ -199,11 +212,9 @@ impl Table {
                 self.places.enter(key, file, State::Ready(stream));
                 self.totals.loads += 1;
                 self.totals.loaded_bytes += size as u64;
-                tell_all!(tell.ready, file, |entity| StreamReady {
-                    entity,
-                    path: file.path.clone(),
-                    size,
-                });
+                for &entity in file.users.iter() {
+                    tell.ready(entity, &file.path, size);
+                }
                 if !is_alive {
                     self.note_evicted(key, tell);
                 }
@@ -265,7 +276,7 @@ impl Table {
 
     // ---- Wishes -------------------------------------------------------------------------------------------------------
 
-    fn look_at_changes(&mut self, around: &Surroundings) {
+    fn look_at_changes(&mut self, around: &Surroundings, tell: &mut Tell) {
         // Looked at once, however many of their entities have changed.
         let mut lost_users = BTreeSet::new();
         for _ in 0..around.settings.per_frame {
@@ -276,7 +287,7 @@ impl Table {
             let before = self.by_entity.get(&entity).copied();
             match wanted {
                 Some(path) => {
-                    let key = self.set_user(entity, path, around);
+                    let key = self.set_user(entity, path, around, tell);
                     // What it wanted of the file before may have been more.
                     lost_users.insert(key);
                 }
@@ -310,6 +321,7 @@ impl Table {
         entity: Entity,
         path: &AssetPath<'static>,
         around: &Surroundings,
+        tell: &mut Tell,
     ) -> Key {
         let known = self.by_path.get(path).copied();
         let key = known.unwrap_or_else(|| self.next_number());
@@ -321,7 +333,13 @@ impl Table {
         self.by_entity.insert(entity, key);
         let file = self.files.get_mut(&key).expect("it was just looked up");
         let is_new_user = file.users.insert(entity);
-        let at_rest = match file.state {
+        let at_rest = match &file.state {
+            State::Ready(stream) => {
+                if is_new_user {
+                    tell.ready(entity, &file.path, stream.size());
+                }
+                false
+            }
             State::Idle | State::Evicted => is_new_user,
             State::Failed(_) | State::Cancelled => true,
             _ => false,
