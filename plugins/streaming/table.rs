@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bevy_asset::AssetPath;
-use bevy_ecs::entity::EntityHashMap;
+use bevy_ecs::entity::{EntityHashMap, EntityIndexSet};
 use bevy_ecs::prelude::*;
 use bevy_platform::collections::HashMap;
 use bevy_tasks::Task;
@@ -59,7 +59,7 @@ pub(super) struct Loading {
 pub(super) struct File {
     pub(super) path: AssetPath<'static>,
     /// At least one.
-    pub(super) users: Vec<Entity>,
+    pub(super) users: EntityIndexSet,
     pub(super) wish: Wish,
     pub(super) state: State,
     /// Attempts since it was last loaded, or asked for.
@@ -210,7 +210,7 @@ impl File {
     pub(super) fn new(path: AssetPath<'static>, wish: Wish) -> Self {
         Self {
             path,
-            users: Vec::with_capacity(1),
+            users: EntityIndexSet::default(),
             wish,
             state: State::Idle,
             attempts: 0,

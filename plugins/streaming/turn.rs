@@ -2,9 +2,10 @@
 //!
 //! Invariant: each step looks at no more than a set number of files, messages or entities; the rest waits for the next frame.
 
+use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use bevy_asset::AssetServer;
+use bevy_asset::{AssetPath, AssetServer};
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use bevy_tasks::{IoTaskPool, TaskPool};
@@ -44,7 +45,7 @@ pub(super) struct Tell<'w, 's> {
 
 macro_rules! tell_all {
     ($tell:ident.$messages:ident, $file:ident, |$entity:ident| $message:expr) => {
-        for &$entity in &$file.users {
+        for &$entity in $file.users.iter() {
             let message = $message;
             $tell.commands.trigger(message.clone());
             $tell.$messages.write(message);
@@ -64,7 +65,7 @@ pub(super) fn turn(
     table.adopt_allocator(&around);
     table.hear_evictions(&around, &mut tell);
     table.hear_loads(&around, &mut tell);
-    table.look_at_changes(&around);
+    table.look_at_changes(&around, &mut tell);
     table.hear_asks(&around);
     table.look_at_distances(&around);
     table.wake();
@@ -72,6 +73,19 @@ pub(super) fn turn(
     table.tell_progress(&around, &mut tell);
     table.free_garbage();
     totals.set_if_neq(table.figures());
+}
+
+impl Tell<'_, '_> {
+    /// Tells one entity that its file is ready.
+    fn ready(&mut self, entity: Entity, path: &AssetPath<'static>, size: usize) {
+        let message = StreamReady {
+            entity,
+            path: path.clone(),
+            size,
+        };
+        self.commands.trigger(message.clone());
+        self.ready.write(message);
+    }
 }
 
 impl Surroundings<'_, '_> {
@@ -96,9 +110,17 @@ impl Surroundings<'_, '_> {
         Some(Wish::of(asset, is_near()))
     }
 
-    /// The wish for a file. `None` while the changes of its entities wait to be looked at.
-    fn wish_for(&self, file: &File) -> Option<Wish> {
-        let wishes = file.users.iter().filter_map(|&user| self.wish_of(user));
+    /// The wish for a file. `None` if none of its entities wants it any more.
+    fn wish_for(&self, file: &File, changes_wait: bool) -> Option<Wish> {
+        // An entity that has changed to another file, and was not looked at yet, has no say in this one.
+        let is_still_user = |user| {
+            let asset = self.assets.get(user);
+            asset.is_ok_and(|asset| asset.path() == &file.path)
+        };
+        let users = file.users.iter().copied();
+        let wishes = users
+            .filter(|&user| !changes_wait || is_still_user(user))
+            .filter_map(|user| self.wish_of(user));
         wishes.reduce(Wish::and)
     }
 }
@@ -190,11 +212,9 @@ impl Table {
                 self.places.enter(key, file, State::Ready(stream));
                 self.totals.loads += 1;
                 self.totals.loaded_bytes += size as u64;
-                tell_all!(tell.ready, file, |entity| StreamReady {
-                    entity,
-                    path: file.path.clone(),
-                    size,
-                });
+                for &entity in file.users.iter() {
+                    tell.ready(entity, &file.path, size);
+                }
                 if !is_alive {
                     self.note_evicted(key, tell);
                 }
@@ -256,78 +276,80 @@ impl Table {
 
     // ---- Wishes -------------------------------------------------------------------------------------------------------
 
-    fn look_at_changes(&mut self, around: &Surroundings) {
+    fn look_at_changes(&mut self, around: &Surroundings, tell: &mut Tell) {
+        // Looked at once, however many of their entities have changed.
+        let mut lost_users = BTreeSet::new();
         for _ in 0..around.settings.per_frame {
             let Some(entity) = self.changed.pop_front() else {
-                return;
+                break;
             };
             let wanted = around.assets.get(entity).ok().map(StreamedAsset::path);
             let before = self.by_entity.get(&entity).copied();
-            let same = before.filter(|key| wanted == Some(&self.files[key].path));
-            if let Some(key) = same {
-                self.look_at_wish(key, around);
-                let file = self.files.get_mut(&key).expect("it has a user");
-                if matches!(file.state, State::Failed(_) | State::Cancelled) {
-                    file.attempts = 0;
-                    self.places.enqueue(key, file);
+            match wanted {
+                Some(path) => {
+                    let key = self.set_user(entity, path, around, tell);
+                    // What it wanted of the file before may have been more.
+                    lost_users.insert(key);
                 }
-                continue;
+                None => {
+                    self.by_entity.remove(&entity);
+                }
             }
-            // The new file first, so that what both share stays.
-            if let Some(path) = wanted {
-                self.add_user(entity, path, around);
+            // The new file came first, so that what both share stays.
+            if let Some(key) = before
+                && self.by_entity.get(&entity) != Some(&key)
+            {
+                let file = self.files.get_mut(&key).expect("it has a user");
+                file.users.swap_remove(&entity);
+                lost_users.insert(key);
+            }
+        }
+        for key in lost_users {
+            if self.files[&key].users.is_empty() {
+                let mut file = self.files.remove(&key).expect("it was just looked up");
+                self.by_path.remove(&file.path);
+                self.places.stop(key, &mut file);
             } else {
-                self.by_entity.remove(&entity);
-            }
-            if let Some(key) = before {
-                self.remove_user(entity, key, around);
+                self.look_at_wish(key, around);
             }
         }
     }
 
-    fn add_user(
+    /// Makes an entity a user of a file. A file at rest is queued: somebody new wants it, or wants it anew.
+    fn set_user(
         &mut self,
         entity: Entity,
-        path: &bevy_asset::AssetPath<'static>,
+        path: &AssetPath<'static>,
         around: &Surroundings,
-    ) {
-        let Some(wish) = around.wish_of(entity) else {
-            return;
-        };
+        tell: &mut Tell,
+    ) -> Key {
         let known = self.by_path.get(path).copied();
-        let key = known.unwrap_or_else(|| {
-            let key = self.next_number();
+        let key = known.unwrap_or_else(|| self.next_number());
+        let wish = around.wish_of(entity).expect("it has the component");
+        if known.is_none() {
             self.by_path.insert(path.clone(), key);
             self.files.insert(key, File::new(path.clone(), wish));
-            key
-        });
+        }
         self.by_entity.insert(entity, key);
         let file = self.files.get_mut(&key).expect("it was just looked up");
-        file.users.push(entity);
-        let is_at_rest = matches!(
-            file.state,
-            State::Idle | State::Evicted | State::Failed(_) | State::Cancelled
-        );
-        if known.is_some() {
-            self.look_at_wish(key, around);
-        }
-        let file = self.files.get_mut(&key).expect("it was just looked up");
-        if is_at_rest && file.wish.priority.is_some() && !matches!(file.state, State::Queued(_)) {
+        let is_new_user = file.users.insert(entity);
+        let at_rest = match &file.state {
+            State::Ready(stream) => {
+                if is_new_user {
+                    tell.ready(entity, &file.path, stream.size());
+                }
+                false
+            }
+            State::Idle | State::Evicted => is_new_user,
+            State::Failed(_) | State::Cancelled => true,
+            _ => false,
+        };
+        if at_rest && wish.priority.is_some() {
+            file.wish = file.wish.and(wish);
             file.attempts = 0;
             self.places.enqueue(key, file);
         }
-    }
-
-    fn remove_user(&mut self, entity: Entity, key: Key, around: &Surroundings) {
-        let file = self.files.get_mut(&key).expect("it has a user");
-        file.users.retain(|&user| user != entity);
-        if !file.users.is_empty() {
-            self.look_at_wish(key, around);
-            return;
-        }
-        let mut file = self.files.remove(&key).expect("it was just looked up");
-        self.by_path.remove(&file.path);
-        self.places.stop(key, &mut file);
+        key
     }
 
     /// Learns how much a file is wanted, and acts on it.
@@ -335,7 +357,7 @@ impl Table {
         let Some(file) = self.files.get_mut(&key) else {
             return;
         };
-        let Some(wish) = around.wish_for(file) else {
+        let Some(wish) = around.wish_for(file, !self.changed.is_empty()) else {
             return;
         };
         let before = std::mem::replace(&mut file.wish, wish);
@@ -357,7 +379,7 @@ impl Table {
             State::Waiting(_) if wish.priority.is_none() && file.attempts == 0 => {
                 self.places.enter(key, file, State::Idle);
             }
-            // A failed attempt waits for its time, room may be there for a higher priority.
+            // A failed attempt waits for its time; room may be there for a higher priority.
             State::Waiting(_) if rose && file.attempts == 0 => self.places.enqueue(key, file),
             State::Idle | State::Evicted if rose => self.places.enqueue(key, file),
             _ => {}

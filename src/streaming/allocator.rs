@@ -133,7 +133,8 @@ impl StreamingAllocator {
     /// Makes a loading stream ready, from outside its writer: at once if everything was written or reported as loaded, or as
     /// soon as that is so. While the writer has [lent its bytes](StreamWriter::as_mut_slice), the stream is not ready.
     ///
-    /// A writer that drops before everything is loaded has failed, and cancels as ever. Does nothing if the stream is
+    /// A writer that dropped after everything was written has left the stream to this call; one that drops before has failed,
+    /// and cancels. Does nothing if the stream is
     /// ready. Reports FA401 for streams that are not loading; [`try_finish_load`](Self::try_finish_load) returns that
     /// instead.
     pub fn finish_load(&self, id: StreamId) {

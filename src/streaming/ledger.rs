@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) priority: StreamPriority,
     pub(super) tag: TagId,
     pub(super) pins: u32,
+    /// Whether its writer has gone after writing everything, and it waits for `finish_load`.
+    pub(super) writer_left: bool,
     /// The stamp under which it is in the order of eviction, if it is.
     pub(super) order_stamp: Option<u64>,
 }
@@ -303,6 +305,7 @@ impl Accounts {
             priority,
             tag,
             pins: 0,
+            writer_left: false,
             order_stamp: None,
         };
         match self.entries.get_mut(index as usize) {
@@ -329,6 +332,10 @@ impl Accounts {
         *self.count(state) -= 1;
         Ok(match freed {
             Freed::Now(block) => Some(block),
+            // Its writer, for whom it would wait, has gone already.
+            Freed::Later if self.entry(call.id).writer_left && state == StreamState::Loading => {
+                slot.writer_gone(call.id.generation()).ok()
+            }
             Freed::Later => None,
         })
     }
@@ -350,6 +357,18 @@ impl Accounts {
     /// The writer of a loading stream went without finishing it.
     pub(super) fn has_failed(&mut self) {
         self.loading_count -= 1;
+    }
+
+    /// Lets a loading stream whose writer has written everything wait for `finish_load`. Whether it does.
+    pub(super) fn writer_leaves(&mut self, streams: &Shared, index: u32, generation: u32) -> bool {
+        let slot = streams.slots().make(index);
+        let view = slot.view();
+        let is_loading = StreamState::of(view, generation) == Some(StreamState::Loading);
+        let waits = is_loading && !view.is_ending() && slot.is_whole();
+        if waits {
+            self.entries[index as usize].writer_left = true;
+        }
+        waits
     }
 
     /// Makes a loading stream ready if its bytes are there and its writer is not at them.

@@ -36,10 +36,13 @@ use crate::allocators::streams::{Exposed, Load, Phase, View};
 /// - [`finish`](Self::finish) makes the stream ready, whether all of it was written or not.
 /// - [`finish_load`](crate::StreamingAllocator::finish_load) makes it ready once all of it was written or reported as loaded:
 ///   at once if it was, or as soon as that is so. The writer is refused from then on.
-/// - Otherwise the load has failed: when the writer [cancels](Self::cancel) or drops, by an early return or a panic, the
-///   stream is freed and its bytes are back in the budget.
+/// - A writer that drops when everything was written leaves the stream loading, for
+///   [`finish_load`](crate::StreamingAllocator::finish_load) to make it ready. Whoever finds that the bytes are wrong
+///   [cancels](Self::cancel) it instead.
+/// - Otherwise the load has failed: when the writer [cancels](Self::cancel), or drops before everything was written, or in a
+///   panic, the stream is freed and its bytes are back in the budget.
 /// - If the stream is freed or cancelled from elsewhere, the writer is refused, and its memory is freed when it drops.
-#[must_use = "a writer that drops without `finish` cancels the load"]
+#[must_use = "a writer that drops before everything was written cancels the load"]
 pub struct StreamWriter {
     load: Load<Ledger>,
     position: usize,
@@ -213,6 +216,13 @@ impl StreamWriter {
         }
     }
 
+    /// Leaves a stream that is whole to `finish_load`. Whether it is.
+    fn leave(&mut self) -> bool {
+        let load = &self.load;
+        let mut accounts = load.streams().ledger().accounts.lock();
+        accounts.writer_leaves(load.streams(), load.index(), load.generation())
+    }
+
     /// Ends a load that has not become ready.
     fn end(&mut self) {
         let streams = self.load.streams().clone();
@@ -240,6 +250,8 @@ impl Drop for StreamWriter {
         }
         if view.is_ending() && slot.loaded() == self.len {
             let _ = self.complete();
+        } else if !std::thread::panicking() && self.leave() {
+            return;
         }
         self.end();
     }

@@ -15,19 +15,24 @@ use bevy::asset::io::{
 use bevy::prelude::*;
 use bevy::tasks::futures_lite::{AsyncRead, AsyncSeek};
 
-/// The byte of a file at a place: another sequence for each name.
-pub fn byte_at(name: &str, place: usize) -> u8 {
+/// What a file is made of, again and again: another sequence for each name. Its length is a prime, so that a chunk in the wrong
+/// place shows.
+pub fn pattern_of(name: &str) -> Vec<u8> {
     let seed = name.bytes().fold(7_u64, |seed, byte| {
         seed.wrapping_mul(31).wrapping_add(u64::from(byte))
     });
-    ((place as u64)
-        .wrapping_mul(2_654_435_761)
-        .wrapping_add(seed)
-        >> 7) as u8
+    let byte_at = |place: u64| (place.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 7) as u8;
+    (0..65_521).map(byte_at).collect()
 }
 
 pub fn bytes_of(name: &str, size: usize) -> Vec<u8> {
-    (0..size).map(|place| byte_at(name, place)).collect()
+    pattern_of(name).into_iter().cycle().take(size).collect()
+}
+
+/// Whether these are the bytes of a file.
+pub fn is_made_of(bytes: &[u8], pattern: &[u8]) -> bool {
+    let mut pieces = bytes.chunks(pattern.len());
+    pieces.all(|piece| piece == &pattern[..piece.len()])
 }
 
 /// What a file does when it is read.
@@ -124,7 +129,7 @@ impl Synthetic {
 }
 
 struct MadeReader {
-    name: String,
+    pattern: Vec<u8>,
     size: usize,
     claims: usize,
     behaviour: Behaviour,
@@ -166,9 +171,12 @@ impl AsyncRead for MadeReader {
             };
         }
         let count = buffer.len().min(end - self.place);
-        let (name, place) = (self.name.clone(), self.place);
-        for (offset, byte) in buffer[..count].iter_mut().enumerate() {
-            *byte = byte_at(&name, place + offset);
+        let mut filled = 0;
+        while filled < count {
+            let rest = &self.pattern[(self.place + filled) % self.pattern.len()..];
+            let piece = rest.len().min(count - filled);
+            buffer[filled..filled + piece].copy_from_slice(&rest[..piece]);
+            filled += piece;
         }
         self.place += count;
         Poll::Ready(Ok(count))
@@ -223,7 +231,7 @@ impl AssetReader for Synthetic {
             _ => size,
         };
         Ok(MadeReader {
-            name,
+            pattern: pattern_of(&name),
             size,
             claims,
             behaviour,

@@ -1,104 +1,15 @@
 //! Files that stream into memory: loading, messages, freeing, sharing.
 
-use std::sync::{Arc, Mutex};
-
-use bevy::asset::io::AssetSourceId;
 use bevy::prelude::*;
 use framealloc::StreamPriority;
 use framealloc::bevy::{
-    AllocResource, SmartAllocPlugin, StreamEvicted, StreamFailed, StreamFailureKind,
-    StreamProgress, StreamReady, StreamedAsset, StreamedAssets, StreamedState, StreamingPlugin,
-    StreamingSettings, StreamingTotals,
+    AllocResource, SmartAllocPlugin, StreamFailed, StreamProgress, StreamReady, StreamedAsset,
+    StreamedAssets, StreamedState, StreamingPlugin, StreamingSettings,
 };
 
 use crate::headless_app;
-use crate::sources::{Behaviour, Synthetic, byte_at, bytes_of};
-use crate::witness::Witness;
-
-/// An app whose source `made://` makes files up, with a streaming budget.
-pub fn streaming_app(source: &Synthetic, budget: usize) -> App {
-    let mut app = headless_app();
-    source.register(&mut app, "made");
-    app.add_plugins((
-        AssetPlugin::default(),
-        SmartAllocPlugin,
-        StreamingPlugin {
-            settings: StreamingSettings {
-                budget: Some(budget),
-                retry_after: 1,
-                ..default()
-            },
-        },
-    ));
-    app
-}
-
-/// Updates until `done`, so that loads on other threads get their turns. Panics if it never comes.
-pub fn update_until(app: &mut App, mut done: impl FnMut(&mut App) -> bool) {
-    for _ in 0..300_000 {
-        app.update();
-        if done(app) {
-            return;
-        }
-        std::thread::yield_now();
-    }
-    panic!(
-        "it never came: {:?}",
-        app.world().resource::<StreamingTotals>()
-    );
-}
-
-pub fn totals(app: &App) -> StreamingTotals {
-    *app.world().resource::<StreamingTotals>()
-}
-
-pub fn reserved(app: &App) -> usize {
-    app.world()
-        .resource::<AllocResource>()
-        .streaming()
-        .total_reserved()
-}
-
-pub fn state(app: &mut App, entity: Entity) -> Option<StreamedState> {
-    app.world_mut()
-        .run_system_cached_with(
-            |In(entity): In<Entity>, assets: StreamedAssets| assets.state(entity),
-            entity,
-        )
-        .unwrap()
-}
-
-pub fn read(app: &mut App, entity: Entity) -> Option<Vec<u8>> {
-    app.world_mut()
-        .run_system_cached_with(
-            |In(entity): In<Entity>, assets: StreamedAssets| {
-                assets.get(entity).map(|bytes| bytes.to_vec())
-            },
-            entity,
-        )
-        .unwrap()
-}
-
-pub fn is_ready(app: &mut App, entity: Entity) -> bool {
-    state(app, entity) == Some(StreamedState::Ready)
-}
-
-/// Every message of a kind that was written.
-#[derive(Resource)]
-pub struct Inbox<M>(pub Arc<Mutex<Vec<M>>>);
-
-impl<M: Message + Clone> Inbox<M> {
-    pub fn in_app(app: &mut App) -> Arc<Mutex<Vec<M>>> {
-        let inbox = Arc::default();
-        app.insert_resource(Self(Arc::clone(&inbox))).add_systems(
-            Update,
-            |inbox: Res<Self>, mut messages: MessageReader<M>| {
-                inbox.0.lock().unwrap().extend(messages.read().cloned());
-            },
-        );
-        inbox
-    }
-}
+use crate::sources::{Behaviour, Synthetic, bytes_of};
+use crate::streams::{Inbox, is_ready, read, reserved, state, streaming_app, totals, update_until};
 
 #[test]
 fn a_file_on_disk_is_streamed_and_freed_with_its_entity() {
@@ -159,4 +70,301 @@ fn files_come_from_any_source_with_every_size_around_a_chunk() {
         reserved(&app),
         2 * (1 + 999 + 1000 + 1001 + 2000 + 2001 + 65_536 + 100_003)
     );
+}
+
+fn spawn(app: &mut App, path: &str) -> Entity {
+    app.world_mut()
+        .spawn(StreamedAsset::new(path.to_owned()))
+        .id()
+}
+
+#[test]
+fn progress_is_told_in_steps_and_never_falls() {
+    let source = Synthetic::new();
+    source.add("tile.bin", 1_000_000, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    {
+        let mut settings = app.world_mut().resource_mut::<StreamingSettings>();
+        settings.chunk_size = 1000;
+        settings.progress_step = 0.25;
+    }
+    let told = Inbox::<StreamProgress>::in_app(&mut app);
+    let tile = spawn(&mut app, "made://tile.bin");
+    update_until(&mut app, |app| is_ready(app, tile));
+    let told = told.lock().unwrap();
+    assert!(told.len() <= 4, "{told:?}");
+    assert!(
+        told.windows(2)
+            .all(|pair| pair[0].loaded + 250_000 <= pair[1].loaded)
+    );
+    assert!(
+        told.iter()
+            .all(|told| told.total == Some(1_000_000) && told.entity == tile)
+    );
+}
+
+#[test]
+fn entities_with_the_same_path_share_one_load() {
+    let source = Synthetic::new();
+    source.add("tile.bin", 10_000, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    let ready = Inbox::<StreamReady>::in_app(&mut app);
+    let tiles: Vec<_> = (0..3).map(|_| spawn(&mut app, "made://tile.bin")).collect();
+    update_until(&mut app, |app| is_ready(app, tiles[0]));
+    app.update();
+    let mut told: Vec<_> = ready
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|told| told.entity)
+        .collect();
+    told.sort();
+    let mut tiles = tiles;
+    tiles.sort();
+    assert_eq!(told, tiles);
+    assert_eq!((source.opened("tile.bin"), reserved(&app)), (1, 10_000));
+
+    app.world_mut().despawn(tiles[0]);
+    app.world_mut()
+        .entity_mut(tiles[1])
+        .remove::<StreamedAsset>();
+    for _ in 0..20 {
+        app.update();
+    }
+    assert_eq!(state(&mut app, tiles[0]), None);
+    assert_eq!(state(&mut app, tiles[1]), None);
+    assert_eq!(read(&mut app, tiles[2]), Some(bytes_of("tile.bin", 10_000)));
+    app.world_mut().despawn(tiles[2]);
+    update_until(&mut app, |app| reserved(app) == 0);
+}
+
+#[test]
+fn another_path_loads_another_file_and_the_same_path_loads_nothing_again() {
+    let source = Synthetic::new();
+    source.add("a", 1000, Behaviour::Fine);
+    source.add("b", 2000, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    let tile = spawn(&mut app, "made://a");
+    update_until(&mut app, |app| is_ready(app, tile));
+    app.world_mut()
+        .entity_mut(tile)
+        .insert(StreamedAsset::new("made://a").with_priority(StreamPriority::High));
+    app.update();
+    assert!(is_ready(&mut app, tile));
+    let alloc = app.world().resource::<AllocResource>().clone();
+    assert_eq!(
+        alloc.streaming().streams()[0].priority,
+        StreamPriority::High
+    );
+    assert_eq!(alloc.streaming().streams()[0].tag.path(), "streaming");
+
+    app.world_mut()
+        .entity_mut(tile)
+        .insert(StreamedAsset::new("made://b"));
+    update_until(&mut app, |app| is_ready(app, tile));
+    assert_eq!(read(&mut app, tile), Some(bytes_of("b", 2000)));
+    update_until(&mut app, |app| reserved(app) == 2000);
+    assert_eq!((source.opened("a"), source.opened("b")), (1, 1));
+}
+
+#[test]
+fn despawning_in_the_middle_of_a_load_frees_everything() {
+    let source = Synthetic::new();
+    source.add("stuck", 1_000_000, Behaviour::Hangs { after: 300_000 });
+    let mut app = streaming_app(&source, 8 << 20);
+    let tile = spawn(&mut app, "made://stuck");
+    update_until(
+        &mut app,
+        |app| matches!(state(app, tile), Some(StreamedState::Loading { loaded, .. }) if loaded > 0),
+    );
+    assert_eq!(reserved(&app), 1_000_000);
+    app.world_mut().despawn(tile);
+    update_until(&mut app, |app| reserved(app) == 0 && source.open() == 0);
+    assert_eq!(totals(&app).loading, 0);
+}
+
+#[test]
+fn dropping_the_app_in_the_middle_of_loads_frees_everything() {
+    let source = Synthetic::new();
+    source.add("stuck", 1_000_000, Behaviour::Hangs { after: 300_000 });
+    source.add("ready", 1_000_000, Behaviour::Fine);
+    source.add("queued", 1_000_000, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    app.world_mut()
+        .resource_mut::<StreamingSettings>()
+        .in_flight = 1;
+    let ready = spawn(&mut app, "made://ready");
+    update_until(&mut app, |app| is_ready(app, ready));
+    let stuck = spawn(&mut app, "made://stuck");
+    update_until(
+        &mut app,
+        |app| matches!(state(app, stuck), Some(StreamedState::Loading { loaded, .. }) if loaded > 0),
+    );
+    spawn(&mut app, "made://queued");
+    app.update();
+    let alloc = app.world().resource::<AllocResource>().clone();
+    assert_eq!(alloc.streaming().total_reserved(), 2_000_000);
+    drop(app);
+    for _ in 0..10_000_000 {
+        if alloc.streaming().total_reserved() == 0 && source.open() == 0 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert_eq!((alloc.streaming().total_reserved(), source.open()), (0, 0));
+    assert_eq!(source.opened("queued"), 0);
+}
+
+#[test]
+fn a_load_can_be_cancelled_and_asked_for_again() {
+    let source = Synthetic::new();
+    source.add("tile", 1_000_000, Behaviour::Hangs { after: 300_000 });
+    let mut app = streaming_app(&source, 8 << 20);
+    let tile = spawn(&mut app, "made://tile");
+    update_until(
+        &mut app,
+        |app| matches!(state(app, tile), Some(StreamedState::Loading { loaded, .. }) if loaded > 0),
+    );
+    let ask = |app: &mut App, cancel: bool| {
+        app.world_mut()
+            .run_system_cached_with(
+                |In((tile, cancel)): In<(Entity, bool)>, assets: StreamedAssets| match cancel {
+                    true => assets.cancel(tile),
+                    false => assets.retry(tile),
+                },
+                (tile, cancel),
+            )
+            .unwrap();
+    };
+    ask(&mut app, true);
+    update_until(&mut app, |app| reserved(app) == 0 && source.open() == 0);
+    assert_eq!(state(&mut app, tile), Some(StreamedState::Cancelled));
+    source.add("tile", 1000, Behaviour::Fine);
+    ask(&mut app, false);
+    update_until(&mut app, |app| is_ready(app, tile));
+    assert_eq!(read(&mut app, tile), Some(bytes_of("tile", 1000)));
+    // What is ready is freed.
+    ask(&mut app, true);
+    update_until(&mut app, |app| reserved(app) == 0);
+}
+
+#[test]
+fn no_more_than_the_limit_load_at_once_and_the_most_wanted_come_first() {
+    let source = Synthetic::new();
+    let mut app = streaming_app(&source, 8 << 20);
+    app.world_mut()
+        .resource_mut::<StreamingSettings>()
+        .in_flight = 1;
+    let wishes = [
+        ("low", StreamPriority::Low, 0.0),
+        ("second", StreamPriority::Normal, 2.5),
+        ("first", StreamPriority::Normal, -1.0),
+        ("critical", StreamPriority::Critical, 9.0),
+    ];
+    let tiles = wishes.map(|(name, priority, rank)| {
+        source.add(name, 10_000, Behaviour::Fine);
+        let asset = StreamedAsset::new(format!("made://{name}"));
+        app.world_mut()
+            .spawn(asset.with_priority(priority).with_rank(rank))
+            .id()
+    });
+    update_until(&mut app, |app| {
+        tiles.iter().all(|&tile| is_ready(app, tile))
+    });
+    assert_eq!(source.order(), ["critical", "first", "second", "low"]);
+    assert_eq!(source.most_open(), 1);
+}
+
+#[test]
+fn two_apps_stream_by_themselves() {
+    let source = Synthetic::new();
+    source.add("tile", 1000, Behaviour::Fine);
+    let mut one = streaming_app(&source, 8 << 20);
+    let mut other = streaming_app(&source, 500);
+    let failed = Inbox::<StreamFailed>::in_app(&mut other);
+    let tile = spawn(&mut one, "made://tile");
+    spawn(&mut other, "made://tile");
+    update_until(&mut one, |app| is_ready(app, tile));
+    update_until(&mut other, |_| !failed.lock().unwrap().is_empty());
+    assert_eq!((reserved(&one), reserved(&other)), (1000, 0));
+}
+
+#[test]
+#[should_panic(expected = "plugin was already added")]
+fn adding_it_twice_is_bevys_usual_error() {
+    headless_app().add_plugins((StreamingPlugin::default(), StreamingPlugin::default()));
+}
+
+#[test]
+fn entities_that_were_there_before_the_plugin_are_streamed() {
+    let source = Synthetic::new();
+    source.add("tile", 1000, Behaviour::Fine);
+    let mut app = headless_app();
+    source.register(&mut app, "made");
+    let tile = spawn(&mut app, "made://tile");
+    assert_eq!(
+        state(&mut app, tile),
+        None,
+        "without the plugin there is nothing"
+    );
+    app.add_plugins((
+        StreamingPlugin::default(),
+        AssetPlugin::default(),
+        SmartAllocPlugin,
+    ));
+    update_until(&mut app, |app| is_ready(app, tile));
+}
+
+#[test]
+fn thousands_of_files_at_once_are_spread_over_frames() {
+    const FILES: usize = 3000;
+    let source = Synthetic::new();
+    let mut app = streaming_app(&source, 8 << 20);
+    let per_frame = app.world().resource::<StreamingSettings>().per_frame;
+    let tiles: Vec<_> = (0..FILES)
+        .map(|number| {
+            let name = number.to_string();
+            source.add(&name, 10, Behaviour::Fine);
+            spawn(&mut app, &format!("made://{name}"))
+        })
+        .collect();
+    let mut before = 0;
+    update_until(&mut app, |app| {
+        let totals = totals(app);
+        assert!(totals.files <= before + per_frame, "{before} {totals:?}");
+        assert!(totals.loading <= 4);
+        before = totals.files;
+        totals.ready == FILES
+    });
+    for tile in tiles {
+        app.world_mut().despawn(tile);
+    }
+    update_until(&mut app, |app| {
+        let totals = totals(app);
+        assert!(totals.files + per_frame >= before, "{before} {totals:?}");
+        before = totals.files;
+        totals.files == 0 && reserved(app) == 0
+    });
+}
+
+#[test]
+fn thousands_of_entities_may_share_a_file() {
+    let source = Synthetic::new();
+    source.add("shared", 10, Behaviour::Fine);
+    let mut app = streaming_app(&source, 8 << 20);
+    let ready = Inbox::<StreamReady>::in_app(&mut app);
+    let tiles: Vec<_> = (0..2000)
+        .map(|_| spawn(&mut app, "made://shared"))
+        .collect();
+    let last = *tiles.last().unwrap();
+    update_until(&mut app, |app| state(app, last).is_some());
+    update_until(&mut app, |app| is_ready(app, tiles[0]));
+    // Each is told, also those that came when it was ready.
+    app.update();
+    assert_eq!(ready.lock().unwrap().len(), 2000);
+    for tile in tiles {
+        app.world_mut().despawn(tile);
+    }
+    update_until(&mut app, |app| totals(app).files == 0 && reserved(app) == 0);
+    assert_eq!(source.opened("shared"), 1);
 }

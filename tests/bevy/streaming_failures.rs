@@ -14,9 +14,7 @@ use framealloc::{AllocConfig, SmartAlloc};
 
 use crate::headless_app;
 use crate::sources::{Behaviour, Synthetic, bytes_of};
-use crate::streaming::{
-    Inbox, is_ready, read, reserved, state, streaming_app, totals, update_until,
-};
+use crate::streams::{Inbox, is_ready, read, reserved, state, streaming_app, totals, update_until};
 
 const SIZE: usize = 1_000_000;
 

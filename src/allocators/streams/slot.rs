@@ -127,7 +127,7 @@ impl Slot {
     }
 
     /// Takes the block of a stream whose writer goes without having finished it.
-    pub(super) fn writer_gone(&self, generation: u32) -> Result<Block, View> {
+    pub(crate) fn writer_gone(&self, generation: u32) -> Result<Block, View> {
         self.word.writer_gone(generation)?;
         // SAFETY: as it asks.
         Ok(unsafe { self.take() })

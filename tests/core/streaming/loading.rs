@@ -299,6 +299,57 @@ fn a_load_that_fails_gives_its_bytes_back() {
 }
 
 #[test]
+fn a_writer_that_has_written_everything_leaves_the_stream_to_finish_load() {
+    let streaming = StreamingAllocator::new(1000);
+    let begin = |size: usize| {
+        let id = streaming.reserve(size, Normal).unwrap();
+        let mut writer = streaming.begin_load(id).unwrap();
+        writer.write_all(&vec![3; size]).unwrap();
+        (id, writer)
+    };
+    for size in [800, 0] {
+        let (id, writer) = begin(size);
+        drop(writer);
+        assert_eq!(streaming.state(id), Some(StreamState::Loading));
+        assert!(streaming.access(id).is_none());
+        streaming.finish_load(id);
+        assert!(streaming.access(id).unwrap().iter().all(|byte| *byte == 3));
+        assert!(streaming.free(id));
+    }
+    // It is freed like any other meanwhile, at once.
+    type Free = fn(&StreamingAllocator, framealloc::StreamId);
+    let ways: [Free; 2] = [
+        |streaming, id| assert!(streaming.free(id)),
+        |streaming, id| streaming.cancel(id).unwrap(),
+    ];
+    for free in ways {
+        let (id, writer) = begin(800);
+        drop(writer);
+        free(&streaming, id);
+        assert_eq!(streaming.stats().allocation_count, 0);
+        assert_eq!(
+            (streaming.total_reserved(), streaming.total_loaded()),
+            (0, 0)
+        );
+    }
+    // A panic is a failure, whatever was written.
+    let (id, writer) = begin(800);
+    panics(move || {
+        let _writer = writer;
+        panic!("the checksum is wrong");
+    });
+    assert_eq!(streaming.state(id), None);
+    assert_eq!(streaming.total_reserved(), 0);
+    // So is a cancelled load.
+    let (id, writer) = begin(800);
+    writer.cancel();
+    assert_eq!(streaming.state(id), None);
+    // What nobody finishes goes with the allocator.
+    let (_, writer) = begin(800);
+    drop(writer);
+}
+
+#[test]
 fn a_stream_freed_while_it_loads_keeps_its_memory_until_the_writer_drops() {
     let streaming = StreamingAllocator::new(1000);
     type Free = fn(&StreamingAllocator, framealloc::StreamId);

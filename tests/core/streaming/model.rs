@@ -328,12 +328,14 @@ impl<'a> Model<'a> {
                 return;
             }
             Op::DropWriter(_) => {
-                let whole = known.ending && known.loaded == known.size;
+                let all_told = known.loaded == known.size;
+                let whole = all_told && known.initialised == known.size;
+                let ending = known.ending;
                 known.writing = false;
                 self.writers.remove(&id);
-                if loads && whole {
+                if loads && ending && all_told {
                     self.become_ready(id);
-                } else if loads {
+                } else if loads && !whole {
                     self.known.get_mut(&id).unwrap().state = None;
                 }
                 return;
