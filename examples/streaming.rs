@@ -95,7 +95,7 @@ fn show(
     mut frame: Local<usize>,
 ) {
     *frame += 1;
-    if *frame % 10 != 0 {
+    if !frame.is_multiple_of(10) {
         return;
     }
     let line: String = tiles

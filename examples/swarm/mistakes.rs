@@ -5,6 +5,7 @@
 use bevy::prelude::*;
 use framealloc::PoolBox;
 use framealloc::bevy::{AllocResource, FrameAlloc};
+use framealloc::tags::TagId;
 
 use crate::agents::Prey;
 use crate::args::Args;
@@ -22,6 +23,11 @@ pub fn add(app: &mut App, args: &Args) {
     if args.over_budget {
         app.add_systems(Update, plan_too_far);
     }
+}
+
+/// Whether a tag is that of a mistake that was asked for.
+pub fn is_one(tag: TagId) -> bool {
+    tag.path().starts_with("swarm::mistakes::")
 }
 
 /// Where prey was caught, since the game began. Nobody looks at it, and nobody empties it.
