@@ -63,12 +63,12 @@ impl BudgetManager {
     /// use framealloc::{SmartAlloc, tags::TagId};
     ///
     /// let alloc = SmartAlloc::with_defaults();
-    /// let ai = TagId::from_path("ai");
-    /// let probe = alloc.enable_budgets().probe(ai);
+    /// let budgets = alloc.enable_budgets();
+    /// budgets.register_tag_budget("ai", 2_000, 4_000);
+    /// let probe = budgets.probe(TagId::from_path("ai"));
     /// alloc.with_tag("ai", |alloc| drop(alloc.heap_box([0u8; 1000])));
-    /// // With what the thread took at the same time, to pay for what comes next.
-    /// assert!((1000..10_000).contains(&probe.take_peak()));
-    /// assert_eq!((probe.take_peak(), probe.usage()), (0, 0));
+    /// assert_eq!((probe.take_peak(), probe.usage()), (1000, 0));
+    /// assert_eq!((probe.take_peak(), probe.peak()), (0, 1000));
     /// ```
     pub fn probe(&self, tag: TagId) -> BudgetProbe {
         let ledger = self.ledger().clone();
