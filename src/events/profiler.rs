@@ -9,8 +9,9 @@ use super::listeners::{Delivery, Listeners};
 use crate::smart_alloc::SmartAlloc;
 use crate::tags::TagId;
 
-/// What a profiler is told. Every `Free` is of an address that was told of as allocated, and comes before that address is used
-/// again.
+/// What a profiler is told. Every `Free` is of an address that was told of as allocated, and on one thread it comes before that
+/// address is used again. Where threads share pools or the heap, the memory may be another thread's, and told of as that, before
+/// its `Free` is: a profiler that minds is shown memory by [`profile_with`](SmartAlloc::profile_with).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemoryEvent {
