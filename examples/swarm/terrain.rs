@@ -44,7 +44,10 @@ fn lay_out(mut commands: Commands, field: Res<Field>, camera: Single<Entity, Wit
         for column in 0..COLUMNS {
             let corner = Vec2::new(column as f32, row as f32) * size - field.half;
             commands.spawn((
-                StreamedAsset::new(format!("terrain://{column}_{row}.tile")).by_distance(),
+                StreamedAsset::new(format!("terrain://{column}_{row}.tile"))
+                    .by_distance()
+                    // Its name in the panel.
+                    .with_tag(&format!("terrain::{column}_{row}")),
                 Transform::from_translation((corner + size / 2.0).extend(-2.0)),
                 Visibility::default(),
             ));
