@@ -3,6 +3,7 @@
 //! Counters of tags are the whole process's; arenas, budgets and streams are the allocator's. What counts over time counts
 //! from the look before.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::tree::TagTree;
@@ -143,11 +144,17 @@ impl Look {
         let Some(budgets) = &mut self.budgets else {
             return;
         };
+        let mut peaks = HashMap::new();
         for row in watched.rows() {
             if row.kind == BudgetKind::Global {
                 budgets.used = budgets.used.max(row.frame_peak as u64);
-            } else if let Some(tag) = budgets.tags.iter_mut().find(|tag| *tag.name == *row.name) {
-                tag.current_usage = tag.current_usage.max(row.frame_peak);
+            } else {
+                peaks.insert(row.name, row.frame_peak);
+            }
+        }
+        for tag in &mut budgets.tags {
+            if let Some(peak) = peaks.get(tag.name) {
+                tag.current_usage = tag.current_usage.max(*peak);
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::error::{AllocError, AllocErrorKind};
 use crate::events::{Event, Hub};
 use crate::sync::Mutex;
 use crate::tags::TagId;
+use crate::threads::this_thread;
 
 type Callback = Arc<dyn Fn(BudgetEvent) + Send + Sync>;
 /// The budget of threads of this name.
@@ -315,16 +316,11 @@ impl Ledger {
         {
             return false;
         }
-        for (charged, node) in account.of_frames().enumerate() {
-            match node.charge(wanted, false) {
-                Ok(before) => self.raise_peak(node, before + wanted),
-                Err(_) => {
-                    for node in account.of_frames().take(charged) {
-                        node.release(wanted);
-                    }
-                    return false;
-                }
+        if let Err(charged) = self.charge_each(account.of_frames(), wanted) {
+            for node in account.of_frames().take(charged) {
+                node.release(wanted);
             }
+            return false;
         }
         let too_much = slot.give(GRANT);
         if too_much != 0 {
@@ -332,6 +328,19 @@ impl Ledger {
         }
         slot.count_alloc();
         true
+    }
+
+    /// Charges one budget after the other, as far as they have room. Returns how many were charged before one that has none.
+    fn charge_each(
+        &self,
+        nodes: impl Iterator<Item = &'static Node>,
+        bytes: usize,
+    ) -> Result<(), usize> {
+        for (charged, node) in nodes.enumerate() {
+            let before = node.charge(bytes, false).map_err(|_| charged)?;
+            self.raise_peak(node, before + bytes);
+        }
+        Ok(())
     }
 
     // ---- Events ---------------------------------------------------------------------------------------------------
@@ -392,22 +401,14 @@ impl Ledger {
             if !account.has_thread() && self.charge_with_credit(account, slot, bytes) {
                 return Ok(Admission::Here);
             }
-            let mut all = true;
-            for node in account.of(memory) {
-                match node.charge(bytes, false) {
-                    Ok(before) => self.raise_peak(node, before + bytes),
-                    Err(_) => {
-                        all = false;
-                        break;
+            match self.charge_each(account.of(memory), bytes) {
+                Ok(()) => {
+                    for node in account.of(memory) {
+                        node.allocs.fetch_add(1, Relaxed);
                     }
+                    return Ok(Admission::Here);
                 }
-                charged += 1;
-            }
-            if all {
-                for node in account.of(memory) {
-                    node.allocs.fetch_add(1, Relaxed);
-                }
-                return Ok(Admission::Here);
+                Err(some) => charged = some,
             }
         }
         let nodes = account.of(memory).take(charged).collect();
@@ -518,7 +519,7 @@ impl Ledger {
     /// What the handler says of an allocation that exceeds a budget.
     pub(super) fn ask(&self, bytes: usize, left: usize) -> BudgetExceededPolicy {
         let handler = self.handler.lock().clone();
-        match handler.map(|handler| handler(std::thread::current().id(), bytes, left)) {
+        match handler.map(|handler| handler(this_thread(), bytes, left)) {
             None | Some(BudgetExceededPolicy::Custom) => BudgetExceededPolicy::Warn,
             Some(policy) => policy,
         }
