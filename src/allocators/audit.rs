@@ -119,8 +119,18 @@ fn charge_slowly(tag: u32, bytes: usize) {
     );
 }
 
+/// Gives a tag back what was charged to it.
 #[inline(always)]
 fn refund(tag: u32, bytes: usize) {
+    match local(|local| local.known_counters_of(tag)) {
+        Some(counters) => counters.audit.freed(bytes),
+        None => refund_slowly(tag, bytes),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refund_slowly(tag: u32, bytes: usize) {
     with_traffic(
         tag,
         |traffic| traffic.freed(bytes),
@@ -129,7 +139,6 @@ fn refund(tag: u32, bytes: usize) {
 }
 
 /// The audit's counters of a tag: this thread's own, or limbo's where it has none.
-#[inline(always)]
 fn with_traffic(tag: u32, own: impl FnOnce(&Traffic), shared: impl FnOnce(&Traffic)) {
     match local(|local| local.counters_of(tag)) {
         Some(counters) => own(&counters.audit),

@@ -21,6 +21,7 @@ use crate::behavior::AllocKind;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
 use crate::events::{self, Freed};
+use crate::tags::TagId;
 
 /// The layout with room for the charge, and the bytes before the block.
 #[inline(always)]
@@ -36,23 +37,39 @@ const fn with_prefix(layout: Layout) -> Option<(Layout, usize)> {
 /// User code may run before the block is made: what budgets have to say.
 #[inline]
 pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, AllocError> {
-    let Some((whole, prefix)) = with_prefix(layout) else {
+    let Some(whole) = with_prefix(layout) else {
         return Err(refused(AllocErrorKind::CapacityOverflow, layout));
     };
+    if payer.is_limited() {
+        return allocate_within_budgets(layout, whole, payer);
+    }
+    allocate_for(layout, whole, Charge::tag(TagId::current()), payer)
+}
+
+/// [`allocate`] where there are budgets to ask. Apart, so that what has none keeps its registers.
+#[inline(never)]
+fn allocate_within_budgets(
+    layout: Layout,
+    whole: (Layout, usize),
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
     let charge = payer.admit(layout, layout.size())?;
+    allocate_for(layout, whole, charge, payer)
+}
+
+/// A block that is charged already.
+#[inline(always)]
+fn allocate_for(
+    layout: Layout,
+    (whole, prefix): (Layout, usize),
+    charge: Charge,
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
     // SAFETY: the size is not zero.
     let Some(start) = NonNull::new(unsafe { alloc::alloc(whole) }) else {
         charge.release(layout.size());
         return Err(refused(AllocErrorKind::OutOfMemory, layout));
     };
-    local(|local| {
-        if local.record.get().is_null() || !charge.is_plain() {
-            count_slowly(charge, layout.size());
-        } else {
-            // Charged to the current tag, whose counters are at hand.
-            local.counters().heap.allocated(layout.size());
-        }
-    });
     // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
     let block = unsafe {
         let block = start.add(prefix);
@@ -62,6 +79,14 @@ pub(crate) fn allocate(layout: Layout, payer: &Payer) -> Result<NonNull<u8>, All
             .write_unaligned(charge.to_word());
         block
     };
+    local(|local| {
+        if local.record.get().is_null() || !charge.is_plain() {
+            count_slowly(charge, layout.size());
+        } else {
+            // Charged to the current tag, whose counters are at hand.
+            local.counters().heap.allocated(layout.size());
+        }
+    });
     if Payer::must_note() {
         note(block, layout, charge, payer);
     }
@@ -116,7 +141,6 @@ fn count_slowly(charge: Charge, bytes: usize) {
 }
 
 /// The heap's counters of the tag that is charged: this thread's own, or limbo's where it has none.
-#[inline]
 fn with_traffic(charge: Charge, own: impl FnOnce(&Traffic), shared: impl FnOnce(&Traffic)) {
     let Some(tag) = charge.charged_tag() else {
         return;
@@ -132,26 +156,32 @@ fn with_traffic(charge: Charge, own: impl FnOnce(&Traffic), shared: impl FnOnce(
 /// # Safety
 ///
 /// `block` came from [`allocate`] with this layout, and is not used any more.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    let (whole, prefix) = with_prefix(layout)
-        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // SAFETY: see `allocate`.
     let charge = unsafe { Charge::from_word(block.cast::<usize>().sub(1).read_unaligned()) };
-    if !charge.is_plain() {
-        // SAFETY: the caller's contract.
-        return unsafe { free_slowly(block, layout, charge) };
+    let known = local(|local| {
+        if !charge.is_plain() {
+            return None;
+        }
+        local.known_counters_of(charge.plain_tag())
+    });
+    // SAFETY: the caller's contract. Both ways end with a call that needs nothing of this one any more.
+    unsafe {
+        match known {
+            Some(counters) => {
+                counters.heap.freed(layout.size());
+                deallocate(block, layout);
+            }
+            None => free_slowly(block, layout, charge),
+        }
     }
-    // SAFETY: the caller's contract.
-    unsafe { give_back(block, layout, (whole, prefix), charge) }
 }
 
-/// [`free`] of a block that budgets pay for, or somebody watches.
+/// [`free`] of a block that budgets pay for, or somebody watches, or whose counters this thread has not got.
 #[cold]
 #[inline(never)]
 unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
-    let whole = with_prefix(layout)
-        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // Most of what budgets pay for is freed under the tag that allocated it.
     let of_this_tag = local(|local| {
         let payee = charge.payee_with_credit(local)?;
@@ -160,7 +190,7 @@ unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
     });
     if let Some(payee) = of_this_tag {
         // SAFETY: the caller's contract.
-        unsafe { deallocate(block, layout, whole) };
+        unsafe { deallocate(block, layout) };
         payee.take_back(layout.size());
         return;
     }
@@ -170,8 +200,13 @@ unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
     } else {
         Freed::NOTHING
     };
+    with_traffic(
+        charge,
+        |traffic| traffic.freed(layout.size()),
+        |shared| shared.freed_shared(layout.size()),
+    );
     // SAFETY: the caller's contract.
-    unsafe { give_back(block, layout, whole, charge) };
+    unsafe { deallocate(block, layout) };
     charge.release(layout.size());
     // Last: it runs user code.
     freed.tell();
@@ -179,18 +214,9 @@ unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
 
 /// Gives a block back to the system.
 #[inline(always)]
-unsafe fn give_back(block: NonNull<u8>, layout: Layout, whole: (Layout, usize), charge: Charge) {
-    with_traffic(
-        charge,
-        |traffic| traffic.freed(layout.size()),
-        |shared| shared.freed_shared(layout.size()),
-    );
-    // SAFETY: the caller's contract.
-    unsafe { deallocate(block, layout, whole) }
-}
-
-#[inline(always)]
-unsafe fn deallocate(block: NonNull<u8>, layout: Layout, (whole, prefix): (Layout, usize)) {
+unsafe fn deallocate(block: NonNull<u8>, layout: Layout) {
+    let (whole, prefix) = with_prefix(layout)
+        .unwrap_or_else(|| diagnostics::bug("a block has a layout that cannot be allocated"));
     // SAFETY: the caller's contract.
     unsafe {
         if os::POISONS {

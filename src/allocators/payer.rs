@@ -180,6 +180,12 @@ impl Charge {
         self.0 & (WATCHED | TAG) == TAG
     }
 
+    /// The tag of a plain charge.
+    #[inline(always)]
+    pub(crate) fn plain_tag(self) -> u32 {
+        (self.0 >> 2) as u32
+    }
+
     #[inline]
     pub(crate) fn account(account: &'static Account) -> Self {
         Self(core::ptr::from_ref(account).expose_provenance())

@@ -258,6 +258,14 @@ impl Record {
         unsafe { &(&*block)[tag % BLOCK_TAGS] }
     }
 
+    /// The counters of a tag, if they were made.
+    #[inline(always)]
+    pub(crate) fn known_counters(&self, tag: u32) -> Option<&TagCounters> {
+        let tag = tag as usize;
+        let block = self.block(tag / BLOCK_TAGS % BLOCKS)?;
+        Some(&block[tag % BLOCK_TAGS])
+    }
+
     #[cold]
     #[inline(never)]
     fn add_block(&self, index: usize) -> *mut CounterBlock {
@@ -291,6 +299,7 @@ impl Record {
     }
 
     /// The counters of [`BLOCK_TAGS`] tags, from that of index `index * BLOCK_TAGS` on. `None` if this record has none of theirs.
+    #[inline(always)]
     pub(crate) fn block(&self, index: usize) -> Option<&[TagCounters; BLOCK_TAGS]> {
         // SAFETY: a block, once stored, is never freed.
         unsafe { self.blocks[index].load(Acquire).as_ref() }

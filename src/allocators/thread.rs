@@ -385,6 +385,13 @@ impl Local {
         self.record().map(|record| record.counters(tag))
     }
 
+    /// The counters of `tag`, if this thread has got them already.
+    #[inline(always)]
+    pub(crate) fn known_counters_of(&self, tag: u32) -> Option<&'static TagCounters> {
+        // SAFETY: records are never freed (I5).
+        unsafe { self.record.get().as_ref() }?.known_counters(tag)
+    }
+
     /// Whether `ptr` and `limit` are this arena's bump state.
     pub(crate) fn is_active(&self, arena: *const Arena) -> bool {
         core::ptr::eq(self.arena.get(), arena)

@@ -368,12 +368,15 @@ impl Frame<'_> {
     /// A block of `layout`.
     #[inline(always)]
     fn bump(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        if let Some(block) = self.bump_here(layout) {
-            return Ok(block);
-        }
-        let (first, top) = (self.first, self.top.get());
-        let next = next_chunk(first, top, self.ptr.get(), self.limit.get(), layout)?;
-        Ok(self.go_on(next, layout))
+        let (ptr, limit) = (self.ptr.get(), self.limit.get());
+        let (block, end) = match layout::bump(ptr, limit, layout) {
+            Some(here) => here,
+            None => {
+                let (first, top) = (self.first, self.top.get());
+                self.go_on(next_chunk(first, top, ptr, limit, layout)?)
+            }
+        };
+        Ok(self.hand_out(block, end, layout))
     }
 
     /// A block of `layout`, or a panic.
@@ -382,22 +385,27 @@ impl Frame<'_> {
     #[inline(always)]
     #[track_caller]
     fn bump_or_panic(&self, layout: Layout) -> NonNull<u8> {
-        if let Some(block) = self.bump_here(layout) {
-            return block;
-        }
-        let (first, top) = (self.first, self.top.get());
-        let next = next_chunk_or_panic(first, top, self.ptr.get(), self.limit.get(), layout);
-        self.go_on(next, layout)
+        let (ptr, limit) = (self.ptr.get(), self.limit.get());
+        let (block, end) = match layout::bump(ptr, limit, layout) {
+            Some(here) => here,
+            None => {
+                let (first, top) = (self.first, self.top.get());
+                self.go_on(next_chunk_or_panic(first, top, ptr, limit, layout))
+            }
+        };
+        self.hand_out(block, end, layout)
     }
 
-    /// A block in the top chunk, if there is room.
+    /// Hands out a block, the guard's memory going on at `end`.
+    ///
+    /// Both ways to a block meet before this, so that the compiler sees that a block is where the guard's memory went on until
+    /// now, and needs no copy of that.
     #[inline(always)]
-    fn bump_here(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let (block, end) = layout::bump(self.ptr.get(), self.limit.get(), layout)?;
+    fn hand_out(&self, block: usize, end: usize, layout: Layout) -> NonNull<u8> {
         self.ptr.set(end);
         os::reveal(block, layout.size());
         // SAFETY: addresses in a chunk are not null.
-        Some(unsafe { NonNull::new_unchecked(block as *mut u8) })
+        unsafe { NonNull::new_unchecked(block as *mut u8) }
     }
 
     /// Books bytes in chunks that the guard is done with.
@@ -407,16 +415,13 @@ impl Frame<'_> {
         add(&self.counters.frame_bytes, bytes as u64);
     }
 
-    /// Takes over what the slow path found.
+    /// Takes over what the slow path found: a block, and where the guard's memory goes on.
     #[inline(always)]
-    fn go_on(&self, next: Next, layout: Layout) -> NonNull<u8> {
-        self.ptr.set(next.ptr);
+    fn go_on(&self, next: Next) -> (usize, usize) {
         self.limit.set(next.limit);
         self.top.set(next.top);
         self.count(next.left);
-        os::reveal(next.block, layout.size());
-        // SAFETY: addresses in a chunk are not null.
-        unsafe { NonNull::new_unchecked(next.block as *mut u8) }
+        (next.block, next.ptr)
     }
 
     /// Puts a value into the frame.
