@@ -1,6 +1,6 @@
 //! Instruction counts: the runner that they need, the run, and what is made of it.
 
-use crate::{cache_dir, root, target_dir};
+use crate::{root, target_dir, tools};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use xshell::{Shell, cmd};
@@ -32,9 +32,7 @@ pub fn write_results(sh: &Shell) -> Result<()> {
 
 /// Runs every cell under callgrind and returns gungraun's report.
 fn count(sh: &Shell) -> Result<PathBuf> {
-    let runner = runner(sh)?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([runner].into_iter().chain(std::env::split_paths(&path)))?;
+    let path = tools::path_with(runner(sh)?)?;
     let jobs = std::thread::available_parallelism()?.to_string();
     let bench = cmd!(
         sh,
@@ -46,29 +44,11 @@ fn count(sh: &Shell) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The folder of the `gungraun-runner` that fits the library, which accepts no other version. Installed on first use.
+/// The folder of the `gungraun-runner` that fits the library, which accepts no other version.
 fn runner(sh: &Shell) -> Result<PathBuf> {
     let lock = sh.read_file(root().join("Cargo.lock"))?;
     let version = locked_version(&lock, "gungraun").context("Cargo.lock has no gungraun")?;
-    let tools = cache_dir()?;
-    let folder = tools.join("bin");
-    let installed = folder.join("gungraun-runner");
-    let wanted = format!("gungraun-runner {version}");
-    let found = cmd!(sh, "{installed} --version")
-        .quiet()
-        .ignore_stderr()
-        .read();
-    if found.is_ok_and(|found| found == wanted) {
-        return Ok(folder);
-    }
-    println!("installing {wanted}, once; it takes some minutes");
-    cmd!(
-        sh,
-        "cargo install gungraun-runner --version ={version} --locked --force --root {tools}"
-    )
-    .env("CARGO_TARGET_DIR", tools.join("build"))
-    .run()?;
-    Ok(folder)
+    tools::folder_with(sh, "gungraun-runner", version)
 }
 
 fn locked_version<'lock>(lock: &'lock str, package: &str) -> Option<&'lock str> {

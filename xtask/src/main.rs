@@ -5,6 +5,7 @@ mod codes;
 mod counts;
 mod packages;
 mod stages;
+mod tools;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -142,14 +143,4 @@ fn root() -> PathBuf {
 /// Where cargo puts what it builds.
 fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-/// Where tools are kept between runs.
-fn cache_dir() -> Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    match cache.or_else(home) {
-        Some(cache) => Ok(cache.join("framealloc-tools")),
-        None => bail!("neither HOME nor XDG_CACHE_HOME is set: there is no place to keep tools"),
-    }
 }

@@ -6,6 +6,9 @@ use xshell::{Shell, cmd};
 /// Building the peers, and anything else that compiles C.
 pub const C_COMPILER: &[&str] = &["gcc", "libc6-dev", "make"];
 
+/// Building the fuzzer, which is C++.
+pub const CPP_COMPILER: &[&str] = &["g++", "gcc", "libc6-dev", "make"];
+
 /// Counting instructions.
 pub const VALGRIND: &[&str] = &["gcc", "libc6-dev", "make", "valgrind"];
 

@@ -1,7 +1,7 @@
 //! The stages of `cargo xtask test`, in the order in which they run: the quick ones first.
 
-use crate::packages::{C_COMPILER, DISPLAY, VALGRIND};
-use crate::{codes, counts, root, target_dir};
+use crate::packages::{C_COMPILER, CPP_COMPILER, DISPLAY, VALGRIND};
+use crate::{codes, counts, root, target_dir, tools};
 use anyhow::Result;
 use xshell::{Cmd, Shell, cmd};
 
@@ -60,6 +60,12 @@ pub const STAGES: &[Stage] = &[
         run: sanitizer,
     },
     Stage {
+        name: "fuzz",
+        what: "a minute of a fuzzer that looks for sequences of all operations which break the allocator",
+        needs: CPP_COMPILER,
+        run: fuzz,
+    },
+    Stage {
         name: "nightly",
         what: "the standard library's collections in frames, pools and the heap: its unstable `Allocator`",
         needs: C_COMPILER,
@@ -108,6 +114,7 @@ pub const STAGES: &[Stage] = &[
 
 fn format(sh: &Shell) -> Result<Outcome> {
     cmd!(sh, "cargo fmt --all --check").run()?;
+    cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
     Ok(Passed)
 }
 
@@ -208,6 +215,28 @@ fn sanitizer(sh: &Shell) -> Result<Outcome> {
         .env("CARGO_TARGET_DIR", target_dir().join("sanitizer"))
         .run()?;
     }
+    Ok(Passed)
+}
+
+/// What it finds, it leaves in `fuzz/artifacts`. What it has learnt stays in the target folder, for the next time.
+fn fuzz(sh: &Shell) -> Result<Outcome> {
+    let Some(nightly) = nightly(sh) else {
+        return Ok(Skipped(
+            "the fuzzer needs a nightly toolchain, and rustup has none".to_owned(),
+        ));
+    };
+    let path = tools::path_with(tools::folder_with(sh, "cargo-fuzz", "0.13.2")?)?;
+    let target = target_dir().join("fuzz");
+    let corpus = target.join("corpus");
+    sh.create_dir(&corpus)?;
+    let options = ["-max_total_time=60", "-max_len=4096", "-len_control=20"];
+    cmd!(
+        sh,
+        "rustup run {nightly} cargo fuzz run --target-dir {target} everything {corpus} -- {options...}"
+    )
+    .env("PATH", path)
+    .env("ASAN_OPTIONS", "detect_leaks=1:allocator_may_return_null=1")
+    .run()?;
     Ok(Passed)
 }
 

@@ -17,7 +17,7 @@ use crate::common::*;
 
 /// A block that begins with a checkpoint, and how it ends.
 #[derive(Debug, Clone, Copy)]
-enum In {
+pub enum In {
     Success,
     Failure,
     /// The error holds a lease.
@@ -27,7 +27,7 @@ enum In {
 }
 
 #[derive(Debug, Clone)]
-enum Op {
+pub enum Op {
     Begin(usize),
     End(usize),
     /// Leases a slice of an allocator, by length.
@@ -413,12 +413,12 @@ fn run(allocs: [&SmartAlloc; 2], ops: &[Op], exact: bool, shared: bool) {
 }
 
 /// An allocator in which the largest operations of one case fit, and so many seals that none is broken.
-fn roomy() -> SmartAlloc {
+pub fn roomy() -> SmartAlloc {
     SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(2 << 30))
 }
 
 /// The same with budgets.
-fn budgeted() -> SmartAlloc {
+pub fn budgeted() -> SmartAlloc {
     let config = AllocConfig::minimal().with_max_frame_arena_size(2 << 30);
     SmartAlloc::new(config.with_budgets(true))
 }
@@ -436,36 +436,37 @@ fn forgets(ops: &[Op]) -> bool {
     ops.iter().any(|op| matches!(op, Op::Forget(_)))
 }
 
+pub fn sequence() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(op(true), 1..300)
+}
+
+pub fn check(allocs: [&SmartAlloc; 2], ops: &[Op]) {
+    run(allocs, ops, true, false);
+    if !forgets(ops) {
+        assert_eq!(retired(allocs[0]) + retired(allocs[1]), 0);
+        for budgets in allocs.iter().filter_map(|alloc| alloc.budgets()) {
+            assert_eq!(budgets.current_usage(), 0);
+        }
+    }
+    let ((), codes) = reported(|| busy_frames(allocs[0], 2));
+    assert_eq!(codes, []);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn rollbacks_free_exactly_what_nobody_holds(ops in prop::collection::vec(op(true), 1..300)) {
-        let (a, b) = (roomy(), roomy());
-        run([&a, &b], &ops, true, false);
-        if !forgets(&ops) {
-            prop_assert_eq!(retired(&a) + retired(&b), 0);
-        }
-        let ((), codes) = reported(|| busy_frames(&a, 2));
-        prop_assert_eq!(codes, []);
+    fn rollbacks_free_exactly_what_nobody_holds(ops in sequence()) {
+        check([&roomy(), &roomy()], &ops);
     }
 
     #[test]
-    fn rollbacks_where_every_allocation_is_counted_free_exactly_what_nobody_holds(
-        ops in prop::collection::vec(op(true), 1..300)
-    ) {
-        let (a, b) = (budgeted(), budgeted());
-        run([&a, &b], &ops, true, false);
-        if !forgets(&ops) {
-            prop_assert_eq!(retired(&a) + retired(&b), 0);
-            for alloc in [&a, &b] {
-                prop_assert_eq!(alloc.budgets().unwrap().current_usage(), 0);
-            }
-        }
+    fn rollbacks_where_every_allocation_is_counted_free_exactly_what_nobody_holds(ops in sequence()) {
+        check([&budgeted(), &budgeted()], &ops);
     }
 
     #[test]
-    fn rollbacks_in_an_arena_at_its_limit_free_nothing_that_is_held(ops in prop::collection::vec(op(true), 1..300)) {
+    fn rollbacks_in_an_arena_at_its_limit_free_nothing_that_is_held(ops in sequence()) {
         let (a, b) = (tight(), tight());
         run([&a, &b], &ops, false, false);
         if !forgets(&ops) {

@@ -23,7 +23,8 @@ use values::*;
 
 /// Where a value is put.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum Place {
     Frame,
     FrameSlice,
     Pool,
@@ -63,7 +64,8 @@ const PLACES: [Place; 15] = {
 };
 
 #[derive(Debug, Clone)]
-enum Op {
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum Op {
     /// A value of one of four types.
     Make(Place, usize),
     Poke(usize),
@@ -90,7 +92,8 @@ enum Op {
 
 /// What other operations run in.
 #[derive(Debug, Clone, Copy)]
-enum Scope {
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum Scope {
     Tag,
     Phase,
     Guard,
@@ -511,7 +514,12 @@ impl<'a> Runner<'a> {
 
 const TAGS: [&str; 3] = ["ai", "net", "render"];
 
-fn everything(budgets: bool, sequences: [Vec<Op>; 2]) {
+/// What each of two threads does.
+pub fn sequences() -> impl Strategy<Value = [Vec<Op>; 2]> {
+    prop::array::uniform2(prop::collection::vec(op(), 1..60))
+}
+
+pub fn check(budgets: bool, sequences: &[Vec<Op>; 2]) {
     let config = AllocConfig::minimal()
         .with_budgets(budgets)
         .with_max_frame_arena_size(4 << 20)
@@ -588,9 +596,8 @@ proptest! {
     #[test]
     fn all_parts_together_drop_every_value_once_and_give_every_byte_back(
         budgets in any::<bool>(),
-        first in prop::collection::vec(op(), 1..60),
-        second in prop::collection::vec(op(), 1..60),
+        sequences in sequences(),
     ) {
-        everything(budgets || crate::METERED, [first, second]);
+        check(budgets || crate::METERED, &sequences);
     }
 }
