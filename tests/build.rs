@@ -17,6 +17,11 @@ const OF_DEBUG: &[&str] = &["FA540"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    // As the library has it.
+    let sanitizers = env::var("CARGO_CFG_SANITIZE").unwrap_or_default();
+    if sanitizers.split(',').any(|name| name == "address") {
+        println!("cargo::rustc-cfg=framealloc_asan");
+    }
     let has_debug = env::var_os("CARGO_FEATURE_DEBUG").is_some();
     let (bevy, core) = DiagnosticCode::ALL
         .iter()

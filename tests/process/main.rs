@@ -6,6 +6,7 @@ mod deferred;
 mod reports;
 mod sinks;
 mod snapshots;
+mod soak;
 mod totals;
 mod tour;
 #[cfg(feature = "tracing")]

@@ -9,7 +9,7 @@ use framealloc::{AllocConfig, PoolBox, SmartAlloc};
 
 use crate::alone;
 
-fn small() -> SmartAlloc {
+pub fn small() -> SmartAlloc {
     SmartAlloc::new(AllocConfig::minimal())
 }
 
@@ -256,7 +256,12 @@ fn a_process_of_many_frames_and_threads_does_not_grow() {
                 work();
             });
         }
-        let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-        Some(statm.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
+        resident_bytes()
     }
+}
+
+/// What the process has of the machine's memory, where the system tells.
+pub fn resident_bytes() -> Option<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(statm.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
 }
