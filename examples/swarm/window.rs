@@ -9,6 +9,7 @@ use bevy::camera::ScalingMode;
 use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll};
 use bevy::prelude::*;
 use bevy::window::PresentMode;
+use bevy_egui::input::{egui_wants_any_keyboard_input, egui_wants_any_pointer_input};
 
 use crate::args::Args;
 use crate::field::Field;
@@ -41,8 +42,15 @@ pub fn app(args: &Args, plugins: PluginGroupBuilder) -> App {
     terrain::add_source(&mut app);
     app.add_plugins(plugins);
     crate::add_game(&mut app, args, args.mem);
-    app.add_systems(PreStartup, open_camera)
-        .add_systems(Update, (obey_keys, move_camera, have_a_frenzy_now_and_then));
+    app.add_systems(PreStartup, open_camera).add_systems(
+        Update,
+        (
+            // What is typed or done with the mouse in the panel is for the panel.
+            obey_keys.run_if(not(egui_wants_any_keyboard_input)),
+            move_camera.run_if(not(egui_wants_any_pointer_input)),
+            have_a_frenzy_now_and_then,
+        ),
+    );
     looks::add(&mut app);
     hud::add(&mut app);
     terrain::add(&mut app, args.fly);

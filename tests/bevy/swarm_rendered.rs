@@ -10,6 +10,7 @@ use clap::Parser;
 use framealloc::bevy::{Budgets, InspectorTab, MemoryInspector, StreamingTotals};
 
 use crate::args::Args;
+use crate::frenzy::Frenzy;
 use crate::window;
 use rendered::picture;
 use rendered::player::Player;
@@ -25,6 +26,10 @@ fn start(options: &[&str]) -> Player {
         !player.app.world().resource::<Budgets>().is_empty()
     });
     player
+}
+
+fn frenzy(player: &Player) -> bool {
+    player.app.world().resource::<Frenzy>().is_on()
 }
 
 /// Whether a cell tells of bytes, and of more than none.
@@ -151,4 +156,12 @@ fn a_leak_shows_as_a_pool_that_only_grows() {
     player.click("Budgets");
     assert!(is_some_bytes(player.cell("swarm::mistakes", "Live")));
     player.photograph("leaky-budgets");
+
+    // Keys that are typed into the panel are not for the game.
+    player.click("Search");
+    player.press(KeyCode::Space, Key::Space);
+    assert!(!frenzy(&player));
+    player.press(KeyCode::F9, Key::F9);
+    player.press(KeyCode::Space, Key::Space);
+    assert!(frenzy(&player));
 }
