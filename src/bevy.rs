@@ -45,4 +45,4 @@ pub use streaming::{
     StreamingSettings, StreamingSystems, StreamingTotals,
 };
 
-use smart_alloc::plugin_missing;
+use smart_alloc::{AllocIdentity, plugin_missing};

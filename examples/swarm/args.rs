@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
 /// A flock, its hunters, and where their memory comes from.
@@ -40,6 +42,14 @@ pub struct Args {
     /// Open the memory panel at the start; F9 closes and opens it.
     #[arg(long)]
     pub inspect: bool,
+
+    /// End after so many frames in the window, and tell what drew it. An error where there can be no window.
+    #[arg(long, value_name = "FRAMES", conflicts_with_all = ["headless", "compare", "check"])]
+    pub exit_after: Option<u32>,
+
+    /// Save a picture of the window at the end.
+    #[arg(long, value_name = "FILE", requires = "exit_after")]
+    pub screenshot: Option<PathBuf>,
 
     /// Keep what should be forgotten, to see how a leak shows.
     #[arg(long)]

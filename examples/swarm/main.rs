@@ -4,6 +4,7 @@
 //! cargo run --release --example swarm                  # a window; space for a frenzy
 //! cargo run --release --example swarm -- --fly         # the camera flies over the field, and the ground streams in
 //! cargo run --release --example swarm -- --inspect     # with the memory panel open (F9)
+//! cargo run --release --example swarm -- --exit-after 600 --screenshot swarm.png
 //! cargo run --release --example swarm -- --headless    # the same in the terminal, with tables of who used what
 //! cargo run --release --example swarm -- --compare     # frame memory, Vec and Local<Vec> side by side
 //! ```
@@ -17,7 +18,7 @@
 //! | `grid.rs`, `memory.rs` | buffers that are generic over where they live |
 //! | `frenzy.rs` | the peak itself |
 //! | `agents.rs`, `field.rs`, `pose.rs` | the rest of the game, which needs no memory |
-//! | `display.rs`, `window.rs`, `looks.rs`, `hud.rs` | the window |
+//! | `display.rs`, `window.rs`, `looks.rs`, `hud.rs`, `ending.rs` | the window |
 //! | `tools.rs` | the plugins: budgets from a file that is watched, the memory panel |
 //! | `terrain.rs` | the ground, streamed as the camera moves, in two megabytes |
 //! | `mistakes.rs` | a leak and a budget that is too small, on purpose |
@@ -27,6 +28,7 @@ mod agents;
 mod args;
 mod collide;
 mod display;
+mod ending;
 mod field;
 mod flock;
 mod frenzy;
@@ -45,6 +47,11 @@ mod terrain;
 mod tools;
 mod verify;
 mod window;
+
+/// Opens the panel and looks at every tab.
+#[cfg(test)]
+#[path = "../../tests/bevy/swarm_rendered.rs"]
+mod played;
 
 use std::process::ExitCode;
 
@@ -76,6 +83,10 @@ fn main() -> ExitCode {
     } else {
         match display::obstacle() {
             None => return window::run(&args),
+            Some(obstacle) if args.exit_after.is_some() => {
+                eprintln!("No window: {obstacle}.");
+                return ExitCode::FAILURE;
+            }
             Some(obstacle) => {
                 println!("No window: {obstacle}. Simulating in the terminal instead.");
                 &[args.mem]

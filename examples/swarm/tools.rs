@@ -5,8 +5,8 @@ use bevy::app::PluginGroupBuilder;
 use bevy::prelude::*;
 use framealloc::AllocConfig;
 use framealloc::bevy::{
-    BudgetChanged, BudgetPlugin, FrameAllocPlugins, MemoryInspectorPlugin, SmartAllocPlugin,
-    StreamingPlugin,
+    BudgetChanged, BudgetPlugin, DiagnosticsPlugin, FrameAllocPlugins, MemoryInspectorPlugin,
+    SmartAllocPlugin, StreamingPlugin,
 };
 
 use crate::args::Args;
@@ -29,10 +29,32 @@ fn plugins(args: &Args) -> PluginGroupBuilder {
         .set(SmartAllocPlugin::new(config))
         .set(BudgetPlugin::from_file(BUDGETS))
         .set(StreamingPlugin::with_budget(terrain::BUDGET))
-        .set(MemoryInspectorPlugin {
-            open: args.inspect,
-            ..default()
-        })
+        .set(diagnostics())
+        .set(inspector(args))
+}
+
+/// What the ground holds at the exit is no leak.
+fn diagnostics() -> DiagnosticsPlugin {
+    let plugin = DiagnosticsPlugin::default();
+    DiagnosticsPlugin {
+        exit_report: plugin.exit_report.map(|report| report.allow("terrain")),
+        ..plugin
+    }
+}
+
+fn inspector(args: &Args) -> MemoryInspectorPlugin {
+    let inspector = MemoryInspectorPlugin {
+        open: args.inspect,
+        ..default()
+    };
+    match args.exit_after {
+        None => inspector,
+        // A run for a test or a picture: as if for the first time, and nobody is to find it changed.
+        Some(_) => MemoryInspectorPlugin {
+            settings_file: None,
+            ..inspector
+        },
+    }
 }
 
 fn tell_of_budgets(mut changes: MessageReader<BudgetChanged>) {

@@ -4,15 +4,17 @@
 
 use std::process::ExitCode;
 
+use bevy::app::PluginGroupBuilder;
 use bevy::camera::ScalingMode;
 use bevy::input::mouse::{AccumulatedMouseMotion, AccumulatedMouseScroll};
 use bevy::prelude::*;
 use bevy::window::PresentMode;
+use bevy_egui::input::{egui_wants_any_keyboard_input, egui_wants_any_pointer_input};
 
 use crate::args::Args;
 use crate::field::Field;
 use crate::frenzy::Frenzy;
-use crate::{hud, looks, terrain};
+use crate::{ending, hud, looks, terrain};
 
 /// Frames from one frenzy to the next when nobody asks for one.
 const FRENZY_EVERY: u32 = 1_500;
@@ -24,26 +26,36 @@ pub fn run(args: &Args) -> ExitCode {
         present_mode: PresentMode::AutoVsync,
         ..default()
     };
-    let mut app = App::new();
-    terrain::add_source(&mut app);
-    app.add_plugins(DefaultPlugins.set(WindowPlugin {
+    let plugins = DefaultPlugins.set(WindowPlugin {
         primary_window: Some(window),
         ..default()
-    }));
-    add_view(&mut app, args);
-    match app.run() {
+    });
+    match app(args, plugins).run() {
         AppExit::Success => ExitCode::SUCCESS,
         AppExit::Error(code) => ExitCode::from(code.get()),
     }
 }
 
-fn add_view(app: &mut App, args: &Args) {
-    crate::add_game(app, args, args.mem);
-    app.add_systems(PreStartup, open_camera)
-        .add_systems(Update, (obey_keys, move_camera, have_a_frenzy_now_and_then));
-    looks::add(app);
-    hud::add(app);
-    terrain::add(app, args.fly);
+/// The game, to be looked at through what Bevy's `plugins` open.
+pub fn app(args: &Args, plugins: PluginGroupBuilder) -> App {
+    let mut app = App::new();
+    terrain::add_source(&mut app);
+    app.add_plugins(plugins);
+    crate::add_game(&mut app, args, args.mem);
+    app.add_systems(PreStartup, open_camera).add_systems(
+        Update,
+        (
+            // What is typed or done with the mouse in the panel is for the panel.
+            obey_keys.run_if(not(egui_wants_any_keyboard_input)),
+            move_camera.run_if(not(egui_wants_any_pointer_input)),
+            have_a_frenzy_now_and_then,
+        ),
+    );
+    looks::add(&mut app);
+    hud::add(&mut app);
+    terrain::add(&mut app, args.fly);
+    ending::add(&mut app, args);
+    app
 }
 
 fn open_camera(mut commands: Commands, field: Res<Field>) {

@@ -1,14 +1,15 @@
 //! Entries for `iyes_perf_ui`, beside its own: they show what [`DiagnosticsPlugin`] measures.
 
 use bevy_app::App;
+use bevy_color::Color;
 use bevy_diagnostic::{DiagnosticPath, DiagnosticsStore};
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use bevy_ecs::system::lifetimeless::SRes;
 use iyes_perf_ui::PerfUiAppExt;
-use iyes_perf_ui::entry::PerfUiEntry;
-use iyes_perf_ui::prelude::{PerfUiPlugin, PerfUiRoot};
-use iyes_perf_ui::utils::next_sort_key;
+use iyes_perf_ui::entry::{PerfUiEntry, PerfUiEntryDisplayRange};
+use iyes_perf_ui::prelude::{PerfUiPlugin, PerfUiRoot, PerfUiWidgetBar};
+use iyes_perf_ui::utils::{ColorGradient, next_sort_key};
 
 use super::plugin::DiagnosticsPlugin;
 use crate::Bytes;
@@ -19,12 +20,14 @@ pub(super) fn install(app: &mut App) {
         app.add_perf_ui_simple_entry::<PerfUiEntryFrameBytes>()
             .add_perf_ui_simple_entry::<PerfUiEntryHeapAllocs>()
             .add_perf_ui_simple_entry::<PerfUiEntryArenaFill>()
-            .add_perf_ui_simple_entry::<PerfUiEntryWorstBudget>();
+            .add_perf_ui_simple_entry::<PerfUiEntryWorstBudget>()
+            .add_perf_ui_widget::<PerfUiWidgetBar<PerfUiEntryArenaFill>, _>()
+            .add_perf_ui_widget::<PerfUiWidgetBar<PerfUiEntryWorstBudget>, _>();
     }
 }
 
 macro_rules! entry {
-    ($(#[$doc:meta])* $name:ident, $label:literal, $path:ident, $limit:expr, $format:expr) => {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $path:ident, $colours:expr, $limit:expr, $format:expr) => {
         $(#[$doc])*
         ///
         /// Needs [`DiagnosticsPlugin`], and `PerfUiPlugin`. Spawn it as any entry, beside others.
@@ -33,6 +36,8 @@ macro_rules! entry {
         pub struct $name {
             /// Another label. Empty for the usual one.
             pub label: String,
+            /// Colours by value. Without any it has the usual one.
+            pub color_gradient: ColorGradient,
             /// Above this, the value is highlighted.
             pub threshold_highlight: Option<f64>,
             /// Whether the average over the last frames is shown, rather than the last value.
@@ -45,6 +50,7 @@ macro_rules! entry {
             fn default() -> Self {
                 Self {
                     label: String::new(),
+                    color_gradient: $colours,
                     threshold_highlight: $limit,
                     smoothed: false,
                     sort_key: next_sort_key(),
@@ -76,11 +82,46 @@ macro_rules! entry {
                 format(*value)
             }
 
+            fn value_color(&self, value: &f64) -> Option<Color> {
+                self.color_gradient.get_color_for_value(*value as f32)
+            }
+
             fn value_highlight(&self, value: &f64) -> bool {
                 self.threshold_highlight.is_some_and(|limit| *value > limit)
             }
         }
     };
+}
+
+/// An entry in percent, which may be wrapped in a [`PerfUiWidgetBar`] too.
+macro_rules! percentage {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $path:ident, $limit:expr) => {
+        entry!(
+            $(#[$doc])*
+            ///
+            /// Green, then yellow, then red at 100 %. [`PerfUiWidgetBar`] may wrap it: a bar from 0 to 100 %.
+            $name,
+            $label,
+            $path,
+            green_yellow_red(),
+            Some($limit),
+            |percent| format!("{percent:.0} %")
+        );
+
+        impl PerfUiEntryDisplayRange for $name {
+            fn min_value_hint(&self) -> Option<f64> {
+                Some(0.0)
+            }
+
+            fn max_value_hint(&self) -> Option<f64> {
+                Some(100.0)
+            }
+        }
+    };
+}
+
+fn green_yellow_red() -> ColorGradient {
+    ColorGradient::new_preset_gyr(50.0, 80.0, 100.0).expect("they are in order")
 }
 
 fn value(store: &DiagnosticsStore, path: &DiagnosticPath, smoothed: bool) -> Option<f64> {
@@ -97,6 +138,7 @@ entry!(
     PerfUiEntryFrameBytes,
     "Frame memory",
     FRAME_BYTES,
+    ColorGradient::new(),
     None,
     |bytes| Bytes(bytes as u64).to_string()
 );
@@ -105,22 +147,21 @@ entry!(
     PerfUiEntryHeapAllocs,
     "Heap allocations",
     HEAP_ALLOCS,
+    ColorGradient::new(),
     None,
-    |count| format!("{count:.0}")
+    |count| format!("{count:.0} a frame")
 );
-entry!(
+percentage!(
     /// How much of its limit the fullest arena used.
     PerfUiEntryArenaFill,
     "Arena fill",
     ARENA_FILL,
-    Some(90.0),
-    |percent| format!("{percent:.0} %")
+    90.0
 );
-entry!(
+percentage!(
     /// How full the worst budget was.
     PerfUiEntryWorstBudget,
     "Worst budget",
     WORST_BUDGET,
-    Some(100.0),
-    |percent| format!("{percent:.0} %")
+    100.0
 );

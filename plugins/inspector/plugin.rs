@@ -34,6 +34,9 @@ use super::state::{Corner, MemoryInspector};
 /// context, which bevy_egui gives to the first camera. With Shift, the key shows the corner: a few lines that stay in sight.
 /// From code, [`MemoryInspector`] does the same.
 ///
+/// What is typed and clicked in the panel reaches the game as well, unless its systems ask first, as in
+/// `obey_keys.run_if(not(egui_wants_any_keyboard_input))`: conditions of bevy_egui's, which has one for the pointer, too.
+///
 /// The panel is a system like all others: what it costs stands in its own table, as `framealloc::bevy::inspector::…`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryInspectorPlugin {

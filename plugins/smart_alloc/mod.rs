@@ -30,6 +30,7 @@ pub use frame_alloc::FrameAlloc;
 pub use frames::SmartAllocSystems;
 pub use plugin::SmartAllocPlugin;
 pub(super) use reports::plugin_missing;
+pub(super) use resource::AllocIdentity;
 pub use resource::AllocResource;
 pub use shared::{SharedFrameAlloc, TaskFrame};
 pub use sub_apps::SubAppAllocs;

@@ -42,7 +42,7 @@ pub struct AllocResource {
 
 /// Tells allocators apart. Clones of a resource have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AllocIdentity(u64);
+pub(in crate::bevy) struct AllocIdentity(u64);
 
 impl AllocResource {
     /// Wraps an allocator. [`SmartAllocPlugin`](struct@super::SmartAllocPlugin) does this by itself; insert one before the
@@ -56,7 +56,7 @@ impl AllocResource {
         }
     }
 
-    pub(super) fn identity(&self) -> AllocIdentity {
+    pub(in crate::bevy) fn identity(&self) -> AllocIdentity {
         self.identity
     }
 

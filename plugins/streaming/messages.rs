@@ -31,7 +31,8 @@ impl StreamProgress {
     }
 }
 
-/// A file is loaded: [`StreamedAssets`](super::StreamedAssets) has its bytes.
+/// A file is loaded: [`StreamedAssets`](super::StreamedAssets) has its bytes. Told again whenever it was loaded again: after an eviction,
+/// or because it has changed.
 #[derive(Message, EntityEvent, Debug, Clone, PartialEq, Eq)]
 pub struct StreamReady {
     /// Whose [`StreamedAsset`](super::StreamedAsset) it is.

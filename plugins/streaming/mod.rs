@@ -12,6 +12,7 @@
 //! | `wish.rs` | how much a file is wanted: by number, or by distance |
 //! | `turn.rs` | what the table does in a frame |
 //! | `load.rs` | loading one file, on the IO pool |
+//! | `reload.rs` | files that change while the game runs |
 //! | `room.rs` | how much of the budget a load may claim |
 //! | `owned.rs` | a stream that is freed with its owner |
 //!
@@ -33,6 +34,7 @@ mod load;
 mod messages;
 mod owned;
 mod plugin;
+mod reload;
 mod room;
 mod table;
 mod totals;

@@ -7,6 +7,7 @@ use bevy_ecs::prelude::*;
 use bevy_reflect::Reflect;
 use bevy_reflect::std_traits::ReflectDefault;
 
+use super::reload;
 use super::table::Table;
 use super::{
     StreamEvicted, StreamFailed, StreamFailure, StreamFailureKind, StreamFocus, StreamProgress,
@@ -40,6 +41,12 @@ use crate::diagnostics::{self, DiagnosticCode};
 /// distance decides. What was evicted is loaded again when somebody [asks for its bytes](super::StreamedAssets::get), or when
 /// it is near enough again. So a budget that is too small for what is wanted is filled with what is wanted most, and the
 /// rest waits; nothing goes round in circles.
+///
+/// # Changes
+///
+/// Where Bevy watches the source of a file (feature `file_watcher`, for files on disk), a file that has changed is loaded again, and
+/// [`StreamReady`] tells so again; until then its bytes are not there. An app that is driven by `update` alone adds `AssetPlugin` first
+/// for that. When the [`AllocResource`](super::super::AllocResource) is replaced, what was loaded is loaded again into the new one's memory.
 #[derive(Debug, Clone, Default)]
 pub struct StreamingPlugin {
     /// What the [`StreamingSettings`] are at the start.
@@ -125,6 +132,11 @@ impl Plugin for StreamingPlugin {
             .add_message::<StreamEvicted>()
             .add_message::<StreamFailed>()
             .add_systems(PreUpdate, turn::turn.in_set(StreamingSystems::Stream));
+        reload::install(app);
+    }
+
+    fn finish(&self, app: &mut App) {
+        reload::install(app);
     }
 }
 

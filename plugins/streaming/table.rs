@@ -16,7 +16,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use bevy_asset::AssetPath;
+use bevy_asset::{AssetPath, Handle};
 use bevy_ecs::entity::{EntityHashMap, EntityIndexSet};
 use bevy_ecs::prelude::*;
 use bevy_platform::collections::HashMap;
@@ -25,8 +25,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::load::{Finished, Meter};
 use super::owned::OwnedStream;
+use super::reload::Watched;
 use super::wish::{Turn, Wish};
 use super::{StreamFailure, StreamingTotals};
+use crate::bevy::AllocIdentity;
 use crate::{SmartAlloc, StreamId, StreamPriority};
 
 /// A file's name in the table. Never used again.
@@ -68,6 +70,8 @@ pub(super) struct File {
     pub(super) refusals: u32,
     /// Its size in bytes, once that was learned.
     pub(super) size: Option<usize>,
+    /// Where changes are heard of, once the file was found there.
+    pub(super) watched: Option<Handle<Watched>>,
     /// The frame in which a system last looked at it.
     last_used: AtomicU64,
     /// Whether it has been asked for already.
@@ -104,6 +108,10 @@ pub(super) struct Channel<T> {
 #[derive(Resource)]
 pub(super) struct Table {
     pub(super) alloc: Option<SmartAlloc>,
+    /// Which allocator that is.
+    pub(super) adopted: Option<AllocIdentity>,
+    /// Whether files are watched at all.
+    pub(super) watches: bool,
     pub(super) files: BTreeMap<Key, File>,
     pub(super) by_path: HashMap<AssetPath<'static>, Key>,
     pub(super) by_entity: EntityHashMap<Key>,
@@ -137,6 +145,8 @@ impl Table {
     pub(super) fn new() -> Self {
         Self {
             alloc: None,
+            adopted: None,
+            watches: false,
             files: BTreeMap::new(),
             by_path: HashMap::default(),
             by_entity: EntityHashMap::default(),
@@ -166,6 +176,25 @@ impl Table {
     pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Loads a file once more, if it is loaded, is being loaded, or could not be.
+    pub(super) fn load_again(&mut self, key: Key) {
+        let file = self.files.get_mut(&key).expect("the caller looked it up");
+        file.size = None;
+        match &file.state {
+            State::Ready(_) | State::Loading(_) | State::Waiting(_) | State::Failed(_) => {
+                self.places.stop(key, file);
+                file.attempts = 0;
+                file.refusals = 0;
+                match file.wish.priority {
+                    Some(_) => self.places.enqueue(key, file),
+                    None => drop(self.places.enter(key, file, State::Idle)),
+                }
+            }
+            // It has yet to be read, or nobody wants it now.
+            State::Queued(_) | State::Idle | State::Evicted | State::Cancelled => {}
+        }
     }
 
     /// Notes that a system has something to ask. Once is enough until the table has heard of it.
@@ -216,6 +245,7 @@ impl File {
             attempts: 0,
             refusals: 0,
             size: None,
+            watched: None,
             last_used: AtomicU64::new(0),
             asked: AtomicBool::new(false),
         }

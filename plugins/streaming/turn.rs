@@ -10,10 +10,13 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 use bevy_tasks::{IoTaskPool, TaskPool};
 use bevy_transform::components::GlobalTransform;
+use crossbeam_channel::unbounded;
 
 use super::load::{Finished, Load, Stop};
+use super::owned::OwnedStream;
+use super::reload;
 use super::room::Claim;
-use super::table::{Ask, File, Key, Loading, MOST_IN_FLIGHT, State, Table};
+use super::table::{Ask, Channel, File, IdleBytes, Key, Loading, MOST_IN_FLIGHT, State, Table};
 use super::wish::{Distance, Wish};
 use super::{
     StreamEvicted, StreamFailed, StreamFailure, StreamFailureKind, StreamFocus, StreamProgress,
@@ -131,8 +134,10 @@ impl Table {
         let Some(resource) = &around.alloc else {
             return;
         };
-        let is_new = self.alloc.is_none();
+        let is_new = self.adopted != Some(resource.identity());
         if is_new {
+            self.adopted = Some(resource.identity());
+            self.leave_allocator();
             let told = self.evicted.sender.clone();
             resource.streaming().on_evicted(move |stream| {
                 let _ = told.send(stream.id);
@@ -145,6 +150,21 @@ impl Table {
             && alloc.streaming().budget() != budget
         {
             alloc.streaming().set_budget(budget);
+        }
+    }
+
+    /// Starts anew with what is in another allocator's memory, or on its way there: all of it at once, since that happens once in a
+    /// game, if ever.
+    fn leave_allocator(&mut self) {
+        // What it evicts from now on concerns nobody.
+        self.evicted = Channel::from(unbounded());
+        self.idle = IdleBytes::default();
+        let places = &self.places;
+        let there: Vec<Key> = (places.ready.values().chain(&places.loading))
+            .copied()
+            .collect();
+        for key in there {
+            self.load_again(key);
         }
     }
 
@@ -200,6 +220,13 @@ impl Table {
             self.places.garbage.extend(outcome);
             return;
         };
+        if self.watches
+            && file.watched.is_none()
+            && is_there(&outcome)
+            && let Some(server) = &around.server
+        {
+            file.watched = reload::watch(server, &file.path);
+        }
         match outcome {
             Ok(mut stream) => {
                 file.attempts = 0;
@@ -551,6 +578,17 @@ impl Table {
         self.totals.loading = self.places.loading.len();
         self.totals.ready = self.places.ready.len();
         self.totals
+    }
+}
+
+/// Whether a load found its file, and may find another if that changes.
+fn is_there(outcome: &Result<OwnedStream, Stop>) -> bool {
+    use StreamFailureKind::{Grew, TooLarge, Truncated};
+    match outcome {
+        Ok(_) | Err(Stop::NoRoom(_) | Stop::Freed) => true,
+        Err(Stop::Failed(kind)) => {
+            matches!(kind, Truncated { .. } | Grew { .. } | TooLarge { .. })
+        }
     }
 }
 

@@ -351,6 +351,34 @@ fn a_replaced_allocator_gets_the_budgets() {
 }
 
 #[test]
+fn a_plugin_that_is_added_to_a_game_that_runs_is_in_force_with_the_next_frame() {
+    let mut app = headless_app();
+    app.add_plugins(SmartAllocPlugin::minimal())
+        .init_resource::<Appetite>()
+        .add_systems(Update, takes);
+    app.update();
+    app.update();
+
+    let limits = BudgetLimits::soft(32 * KIB);
+    app.add_plugins(BudgetPlugin::new(
+        BudgetSet::new().system(name_of(&takes), limits),
+    ))
+    .add_systems(First, note_changes);
+    let seen = Witness::<(String, BudgetStatus, BudgetStatus)>::in_app(&mut app);
+    app.insert_resource(Appetite(48 * KIB));
+    app.update();
+    let row = app.world().resource::<Budgets>().row(name_of(&takes));
+    assert_eq!(row.unwrap().status, BudgetStatus::Warning);
+    app.update();
+    let crossed = (
+        name_of(&takes).to_owned(),
+        BudgetStatus::Ok,
+        BudgetStatus::Warning,
+    );
+    assert_eq!(seen.take(), [crossed]);
+}
+
+#[test]
 fn two_apps_have_budgets_of_their_own() {
     let set = |limit| BudgetSet::new().tag("shared_name", BudgetLimits::new(limit));
     let (mut one, mut other) = (app_with(set(KIB)), app_with(set(2 * KIB)));

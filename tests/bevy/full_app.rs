@@ -3,22 +3,19 @@
 //! One test a process: the audit counts the process's allocations. Needs a Vulkan driver; Mesa's `lavapipe` will do
 //! (`mesa-vulkan-drivers` on Debian and Ubuntu).
 
+mod rendered;
 mod untagged_watch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use bevy::app::PluginsState;
-use bevy::camera::RenderTarget;
 use bevy::prelude::*;
-use bevy::render::render_resource::TextureFormat;
-use bevy::render::{ExtractSchedule, Render, RenderApp, RenderPlugin, RenderStartup};
-use bevy::window::ExitCondition;
-use bevy::winit::WinitPlugin;
+use bevy::render::{ExtractSchedule, Render, RenderApp, RenderStartup};
 use framealloc::bevy::{AllocResource, FrameAlloc, SmartAllocPlugin};
 use framealloc::tags::TagId;
 
+use rendered::picture;
 use untagged_watch::{audit, stacks_looked_at};
 
 const FRAMES: u64 = 60;
@@ -64,15 +61,8 @@ fn starts_rendering(frame: FrameAlloc, alloc: Res<AllocResource>, seen: Res<Seen
     seen.note(&starts_rendering, &frame, &alloc);
 }
 
-fn set_up(mut commands: Commands, mut images: ResMut<Assets<Image>>) {
-    let picture = Image::new_target_texture(320, 180, TextureFormat::Rgba8UnormSrgb, None);
-    let picture = images.add(picture);
-    commands.spawn((
-        Camera2d,
-        Msaa::Off,
-        IsDefaultUiCamera,
-        RenderTarget::Image(picture.into()),
-    ));
+fn set_up(mut commands: Commands) {
+    commands.spawn((Camera2d, Msaa::Off));
     for i in 0..50 {
         let position = Vec3::new(i as f32 * 6.0 - 150.0, 0.0, 0.0);
         let sprite = Sprite::from_color(Color::WHITE, Vec2::splat(4.0));
@@ -97,19 +87,7 @@ fn app(seen: &Seen) -> App {
     let mut app = App::new();
     // Ours comes first: the worlds that later plugins make are found all the same.
     app.add_plugins(SmartAllocPlugin)
-        .add_plugins(
-            DefaultPlugins
-                .set(RenderPlugin {
-                    synchronous_pipeline_compilation: true,
-                    ..default()
-                })
-                .set(WindowPlugin {
-                    primary_window: None,
-                    exit_condition: ExitCondition::DontExit,
-                    ..default()
-                })
-                .disable::<WinitPlugin>(),
-        )
+        .add_plugins(picture::plugins())
         .insert_resource(seen.clone())
         .add_systems(Startup, set_up)
         .add_systems(Update, (simulates, moves_and_counts));
@@ -118,11 +96,8 @@ fn app(seen: &Seen) -> App {
         .add_systems(RenderStartup, starts_rendering)
         .add_systems(ExtractSchedule, extracts)
         .add_systems(Render, renders);
-    while app.plugins_state() == PluginsState::Adding {
-        bevy::tasks::tick_global_task_pools_on_main_thread();
-    }
-    app.finish();
-    app.cleanup();
+    picture::draw_into_a_picture(&mut app, UVec2::new(320, 180));
+    picture::finish(&mut app);
     assert!(
         app.get_sub_app(RenderApp).is_none(),
         "rendering is pipelined: its world is on its own thread"

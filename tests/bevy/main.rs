@@ -11,6 +11,7 @@ mod plugin;
 mod sources;
 mod streaming;
 mod streaming_budget;
+mod streaming_changes;
 mod streaming_failures;
 mod streaming_model;
 mod streams;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bevy::asset::io::{
-    AssetReader, AssetReaderError, AssetSourceBuilder, PathStream, Reader, ReaderNotSeekableError,
-    SeekableReader, VecReader,
+    AssetReader, AssetReaderError, AssetSourceBuilder, AssetSourceEvent, AssetWatcher, PathStream,
+    Reader, ReaderNotSeekableError, SeekableReader, VecReader,
 };
 use bevy::prelude::*;
 use bevy::tasks::futures_lite::{AsyncRead, AsyncSeek};
@@ -126,6 +126,23 @@ impl Synthetic {
             AssetSourceBuilder::new(move || Box::new(source.clone())),
         );
     }
+
+    /// As a source that is watched, if the app's `AssetPlugin` says so.
+    pub fn register_watched(&self, app: &mut App, name: &'static str) -> Watcher {
+        let source = self.clone();
+        let watcher = Watcher::default();
+        let watch = watcher.clone();
+        let builder = AssetSourceBuilder::new(move || Box::new(source.clone()));
+        app.register_asset_source(
+            name,
+            builder.with_watcher(move |sender| {
+                let tell = move |event| sender.send_blocking(event).unwrap();
+                *watch.0.lock().unwrap() = Some(Box::new(tell));
+                Some(Box::new(watch.clone()))
+            }),
+        );
+        watcher
+    }
 }
 
 struct MadeReader {
@@ -141,6 +158,22 @@ struct MadeReader {
 impl Drop for MadeReader {
     fn drop(&mut self) {
         self.open.fetch_sub(1, SeqCst);
+    }
+}
+
+type Telling = Box<dyn Fn(AssetSourceEvent) + Send>;
+
+/// Tells a watched source's server that files have changed.
+#[derive(Clone, Default)]
+pub struct Watcher(Arc<Mutex<Option<Telling>>>);
+
+impl AssetWatcher for Watcher {}
+
+impl Watcher {
+    pub fn tell_changed(&self, name: &str) {
+        let tell = self.0.lock().unwrap();
+        let tell = tell.as_ref().expect("the server watches");
+        tell(AssetSourceEvent::ModifiedAsset(name.into()));
     }
 }
 

@@ -7,7 +7,7 @@ mod packages;
 mod stages;
 mod tools;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use stages::{Outcome, STAGES, Stage};
 use std::path::{Path, PathBuf};

@@ -100,13 +100,13 @@ pub const STAGES: &[Stage] = &[
     },
     Stage {
         name: "rendered",
-        what: "unit tests, doctests (the README's too), and tests with a renderer and two worlds, the panel among them",
+        what: "unit tests, doctests (the README's too), and tests with a renderer and two worlds: the panel, and a play of the showcase game",
         needs: DISPLAY,
         run: rendered,
     },
     Stage {
         name: "swarm",
-        what: "the showcase game runs 300 frames without a window",
+        what: "the showcase game runs 300 frames without a window, and opens one",
         needs: DISPLAY,
         run: swarm,
     },
@@ -331,6 +331,16 @@ fn swarm(sh: &Shell) -> Result<Outcome> {
     cmd!(sh, "cargo build {packages...} --examples").run()?;
     let game = target_dir().join("debug/examples/swarm");
     cmd!(sh, "{game} --headless --agents 1000 --frames 300")
+        .env("BEVY_ASSET_ROOT", root())
+        .run()?;
+    // It ends with an error if nothing was drawn.
+    let album = target_dir().join("tmp/swarm");
+    sh.create_dir(&album)?;
+    let picture = album.join("window.png");
+    on_a_display(sh, &[&game.to_string_lossy()])
+        .args("--agents 1000 --fly --inspect --exit-after 200".split(' '))
+        .arg("--screenshot")
+        .arg(picture)
         .env("BEVY_ASSET_ROOT", root())
         .run()?;
     Ok(Passed)
