@@ -67,7 +67,7 @@ pub(crate) fn forget(address: usize) -> Freed {
     Freed(shard(address).lock().remove(&address))
 }
 
-/// What there is to tell once the block is free.
+/// What there is to tell before the block is given back.
 #[must_use]
 pub(crate) struct Freed(Option<Watched>);
 

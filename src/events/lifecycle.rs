@@ -39,7 +39,7 @@ pub enum FrameEvent {
         /// The number of the frame that was open; zero if none was.
         frame_number: u64,
     },
-    /// Such memory is free again.
+    /// Such memory is about to be free again.
     Free {
         /// The thread that freed it.
         thread_id: ThreadId,
@@ -184,7 +184,7 @@ type Callback = dyn Fn(&FrameEvent) + Send + Sync;
 /// [`emit`](Self::emit).
 ///
 /// Callbacks run on the thread on which it happened, after it has, with nothing locked: they may use the allocator, and add and
-/// remove callbacks. What happens on a thread that runs one is counted in the figures and as
+/// remove callbacks. Of memory that is freed they hear when nobody uses it any more, and before anybody can be given it again. What happens on a thread that runs one is counted in the figures and as
 /// [`missed_events`](LifecycleSummary::missed_events), and told to nobody; what a callback allocates is not watched. If a
 /// callback panics, the others are told, and the panic goes on to whoever made the event happen; on a thread that unwinds
 /// already it ends there.

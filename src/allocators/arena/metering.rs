@@ -155,7 +155,7 @@ impl FrameCharge {
     }
 }
 
-/// What was charged for the leases in a chunk.
+/// What was charged for the leases in a standard chunk.
 pub(super) struct ChunkCharge {
     chunk: *mut Chunk,
     charge: FrameCharge,
@@ -224,7 +224,7 @@ impl Arena {
         } else if self.is_metered() {
             self.escaping.set(self.escaping.get() & !METERED);
             local.look_for_watchers();
-            self.watch.forget_all();
+            self.forget_watched();
             local.limit.set(self.real_limit());
             self.move_chunks(self.hidden.replace(null_mut()));
             self.take_back_metered();
@@ -251,7 +251,8 @@ impl Arena {
                 continue;
             }
             meter.settle();
-            self.watch.guard_closed(Arc::as_ptr(meter));
+            let its = Arc::as_ptr(meter);
+            self.watch.freed_where(|watched| watched.guard == its);
             let chunks = meter.home.cache();
             meter.home.set_cache(null_mut());
             self.home.count(meter.home.bytes.swap(0, Relaxed) as usize);
@@ -391,6 +392,11 @@ impl Arena {
     }
 
     fn charge_chunk(&self, chunk: *mut Chunk, charge: FrameCharge) {
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        if unsafe { (*chunk).is_big } {
+            self.bigs.borrow_mut().of(chunk).charge = Some(charge);
+            return;
+        }
         let mut charges = self.charges.borrow_mut();
         if let Some(last) = charges
             .iter_mut()
@@ -405,7 +411,15 @@ impl Arena {
 
     /// Releases what was charged for leases in a chunk that is free again.
     pub(super) fn release_charges(&self, chunk: *mut Chunk) {
-        self.watch.chunk_freed(chunk);
+        self.chunk_freed(chunk);
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        if unsafe { (*chunk).is_big } {
+            let charge = self.bigs.borrow_mut().of(chunk).charge.take();
+            if let Some(charge) = charge {
+                charge.release();
+            }
+            return;
+        }
         self.charges.borrow_mut().retain(|entry| {
             let stays = entry.chunk != chunk;
             if !stays {
@@ -418,6 +432,7 @@ impl Arena {
     /// A block at `block` has become smaller by `bytes`.
     pub(crate) fn release_some(&self, block: usize, bytes: usize) {
         let chunk = chunk_of(block);
+        // The last block of the active chunk, which is a standard one.
         let mut charges = self.charges.borrow_mut();
         if let Some(entry) = charges.iter_mut().rev().find(|entry| entry.chunk == chunk) {
             entry.charge.release_part(bytes);

@@ -517,7 +517,6 @@ unsafe fn free_with_care(
         charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
         entry.store(Charge::NOBODY.to_word(), Relaxed);
         if charge.is_watched() {
-            // Before another block can have its address.
             freed = events::forget(block as usize);
         }
         if let Some(tag) = charge.charged_tag() {
@@ -528,22 +527,57 @@ unsafe fn free_with_care(
             }
         }
     }
-    let notice = match record {
-        // SAFETY: the block is ours to give.
-        Some(record) => unsafe { give_back(record, block, owner, class) },
-        None => {
-            LIMBO.pool.gave[class].fetch_add(1, Relaxed);
-            let batch = Batch::new();
-            batch.add(block, owner);
-            deferred::hand_over(&batch)
-        }
+    let freeing = Freeing {
+        record,
+        block,
+        class,
+        owner,
+        charge,
     };
-    // When the block is: whoever gets the budget finds it free.
-    charge.release(class_size(class));
-    // Last: both run user code.
+    // Before anybody can have its address, and tell of that. Runs user code; if it panics, the block is given back all the same.
+    let unless_told = OnPanic(&freeing);
     freed.tell();
-    if let Some(notice) = notice {
+    core::mem::forget(unless_told);
+    // Last: it runs user code.
+    if let Some(notice) = freeing.give_back() {
         notice.report();
+    }
+}
+
+/// A block that is to be given back.
+struct Freeing {
+    record: Option<&'static Record>,
+    block: *mut Block,
+    class: usize,
+    owner: *const PoolHeap,
+    charge: Charge,
+}
+
+impl Freeing {
+    fn give_back(&self) -> Option<Notice> {
+        let notice = match self.record {
+            // SAFETY: the block is ours to give.
+            Some(record) => unsafe { give_back(record, self.block, self.owner, self.class) },
+            None => {
+                LIMBO.pool.gave[self.class].fetch_add(1, Relaxed);
+                let batch = Batch::new();
+                batch.add(self.block, self.owner);
+                deferred::hand_over(&batch)
+            }
+        };
+        // When the block is: whoever gets the budget finds it free.
+        self.charge.release(class_size(self.class));
+        notice
+    }
+}
+
+/// Gives the block back when a listener has panicked.
+struct OnPanic<'a>(&'a Freeing);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        // Nothing is reported on top of that panic.
+        let _ = self.0.give_back();
     }
 }
 
