@@ -116,7 +116,8 @@ fn note(block: NonNull<u8>, layout: Layout, charge: Charge, payer: &Payer) {
             .write_unaligned(charge.watched().to_word());
     }
     let unless_told = Untold(block, layout);
-    hub.allocated(AllocKind::Heap, block.as_ptr() as usize, layout.size());
+    let address = block.as_ptr() as usize;
+    hub.allocated(AllocKind::Heap, address, layout.size(), payer.frame_here());
     core::mem::forget(unless_told);
 }
 

@@ -94,6 +94,6 @@ impl Freed {
             let same_frame = frame.is_some() && frame == here && hub.same_clock(by);
             hub.behavior.freed(block, same_frame);
         }
-        hub.tell(Event::Freed { block, by });
+        hub.tell(&Event::Freed { block, by });
     }
 }

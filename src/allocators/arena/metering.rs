@@ -20,13 +20,13 @@
 //! would cost guards that are not counted; but a meter's home tells. So whoever wants to know what is used, or is about to
 //! refuse memory for it, *settles* the meters of closed guards first, whichever thread's they are.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefMut};
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::alloc::Layout;
 use std::sync::Arc;
 
-use super::{Arena, Big, GuardHome, Refused};
+use super::{Arena, Big, GuardHome, Refused, Unaudited};
 use crate::allocators::chunk::{self, Chunk};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
@@ -51,7 +51,7 @@ pub(crate) struct FramePayer {
 #[derive(Clone, Copy)]
 pub(crate) struct FrameCharge {
     payer: FramePayer,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Of these, what was charged to the thread.
     thread_bytes: usize,
 }
@@ -158,7 +158,7 @@ impl FrameCharge {
 /// What was charged for the leases in a standard chunk.
 pub(super) struct ChunkCharge {
     chunk: *mut Chunk,
-    charge: FrameCharge,
+    pub(super) charge: FrameCharge,
 }
 
 /// What a guard's allocations are counted by. Shared by the arena, which reuses it for one guard after another, and the
@@ -206,6 +206,8 @@ impl Arena {
         if by_domain && self.ledger_version.replace(ledger.version()) != ledger.version() {
             let budget = ledger.this_thread();
             // Kept by the ledger.
+            self.charges();
+            self.tab.close();
             self.thread_budget
                 .set(budget.map_or(null(), |budget| Arc::as_ptr(&budget)));
         }
@@ -297,43 +299,6 @@ impl Arena {
         }
     }
 
-    /// Leases a block in a metered arena that is active in `local`, in the common case: it fits the active chunk, the thread has
-    /// credit enough, and nobody else wants to know.
-    #[inline]
-    pub(crate) fn lease_on_credit(
-        &self,
-        local: &Local,
-        layout: Layout,
-        ledger: &Ledger,
-    ) -> Option<usize> {
-        if !self.thread_budget.get().is_null() || local.phases.get() != 0 {
-            return None;
-        }
-        let (known, payee) = local.known_payee.get()?;
-        if known != (ledger.version(), local.tag.get()) || !ledger.is_on() {
-            return None;
-        }
-        let start = local.ptr.get();
-        let (block, end) = layout::bump(start, self.real_limit(), layout)?;
-        let mut charges = self.charges.borrow_mut();
-        let last = charges.last_mut()?;
-        let same = last.chunk == self.top.get()
-            && last.charge.payer.thread.is_null()
-            && matches!(last.charge.payer.payee, Some(its) if core::ptr::eq(its.account, payee.account));
-        let bytes = footprint(layout.size());
-        if !same || !payee.slot.spend(bytes) {
-            return None;
-        }
-        last.charge.bytes += bytes;
-        if block != start {
-            // SAFETY: the padding lies in the active chunk, and is nobody's.
-            unsafe { chunk::credit(start, block - start) };
-        }
-        local.ptr.set(end);
-        local.hood();
-        Some(block)
-    }
-
     /// Leases a block that was admitted, in a metered arena that is active in `local`.
     pub(crate) fn lease_metered(
         &self,
@@ -363,7 +328,8 @@ impl Arena {
         local.hood();
         let block = leased?;
         if !charge.is_nothing() {
-            self.charge_chunk(chunk_of(block), charge);
+            let charged = self.charge_chunk(chunk_of(block), charge);
+            self.open_tab(local, chunk_of(block), charge, charged);
         }
         if local.phases.get() != 0 {
             phases::count(self.domain_id, layout.size());
@@ -391,21 +357,48 @@ impl Arena {
         }
     }
 
-    fn charge_chunk(&self, chunk: *mut Chunk, charge: FrameCharge) {
+    /// The charges of chunks, up to date.
+    fn charges(&self) -> RefMut<'_, Unaudited<ChunkCharge>> {
+        let mut charges = self.charges.borrow_mut();
+        self.tab.settle(&mut charges);
+        charges
+    }
+
+    /// What follows a lease for which `charge` was added to the charge with this index, and that is like it, is paid for the same
+    /// way, if its thread may pay from credit.
+    fn open_tab(
+        &self,
+        local: &Local,
+        chunk: *mut Chunk,
+        charge: FrameCharge,
+        index: Option<usize>,
+    ) {
+        if let Some(index) = index
+            && let Some(payee) = charge.payer.payee
+            && charge.payer.thread.is_null()
+            && self.thread_budget.get().is_null()
+            && chunk == self.top.get()
+            && local.phases.get() == 0
+        {
+            self.tab.open(payee.account, chunk, index);
+        }
+    }
+
+    /// Returns which charge it was added to, of a standard chunk.
+    fn charge_chunk(&self, chunk: *mut Chunk, charge: FrameCharge) -> Option<usize> {
         // SAFETY: the chunk is mapped and this thread's (I2).
         if unsafe { (*chunk).is_big } {
             self.bigs.borrow_mut().of(chunk).charge = Some(charge);
-            return;
+            return None;
         }
-        let mut charges = self.charges.borrow_mut();
-        if let Some(last) = charges
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.chunk == chunk && entry.charge.same_payer(&charge))
-        {
-            last.charge.add(charge);
+        let mut charges = self.charges();
+        let is_its = |entry: &ChunkCharge| entry.chunk == chunk && entry.charge.same_payer(&charge);
+        if let Some(index) = charges.iter().rposition(is_its) {
+            charges[index].charge.add(charge);
+            Some(index)
         } else {
             charges.push(ChunkCharge { chunk, charge });
+            Some(charges.len() - 1)
         }
     }
 
@@ -420,7 +413,9 @@ impl Arena {
             }
             return;
         }
-        self.charges.borrow_mut().retain(|entry| {
+        let mut charges = self.charges();
+        self.tab.close();
+        charges.retain(|entry| {
             let stays = entry.chunk != chunk;
             if !stays {
                 entry.charge.release();
@@ -433,7 +428,7 @@ impl Arena {
     pub(crate) fn release_some(&self, block: usize, bytes: usize) {
         let chunk = chunk_of(block);
         // The last block of the active chunk, which is a standard one.
-        let mut charges = self.charges.borrow_mut();
+        let mut charges = self.charges();
         if let Some(entry) = charges.iter_mut().rev().find(|entry| entry.chunk == chunk) {
             entry.charge.release_part(bytes);
         }

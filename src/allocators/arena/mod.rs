@@ -21,6 +21,7 @@ mod mark;
 mod metering;
 mod region;
 mod seals;
+mod tab;
 mod watch;
 
 use core::cell::{Cell, RefCell};
@@ -34,6 +35,7 @@ use big::{Big, Bigs};
 use metering::{ChunkCharge, METERED};
 use region::Region;
 use seals::Seals;
+use tab::Tab;
 use watch::Watch;
 
 use super::chunk::{self, Chunk, State, payload_start};
@@ -81,6 +83,7 @@ pub(crate) struct Arena {
     pub(crate) phased: Cell<bool>,
     /// What leases are charged for, by chunk.
     charges: RefCell<Unaudited<ChunkCharge>>,
+    tab: Tab,
     meters: RefCell<Unaudited<Arc<GuardMeter>>>,
     /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
     ledger_version: Cell<u64>,
@@ -132,6 +135,7 @@ impl Arena {
             ended: Cell::new(false),
             phased: Cell::new(false),
             charges: RefCell::new(Unaudited::new_in(System)),
+            tab: Tab::new(),
             meters: RefCell::new(Unaudited::new_in(System)),
             ledger_version: Cell::new(0),
             thread_budget: Cell::new(null()),
@@ -281,7 +285,7 @@ impl Arena {
             }
         }
         for _ in &unended {
-            domain.hub().tell(Event::ZoneEnded);
+            domain.hub().tell(&Event::ZoneEnded);
         }
         if !escaped.is_empty() {
             domain.report_escapes(escaped);
@@ -367,9 +371,10 @@ impl Arena {
             );
         }
         let _offer = OfferWhenTold(self);
-        if self.watch.has_to_tell()
-            && let Some(domain) = self.domain.upgrade()
-        {
+        // None if the lease was ended by the domain itself, which is going: nobody listens any more.
+        if self.watch.has_to_tell() && self.domain.strong_count() != 0 {
+            // SAFETY: whose lease has just ended borrows a handle of the domain (I1).
+            let domain = unsafe { &*self.domain.as_ptr() };
             self.watch.tell_freed(domain.hub());
         }
     }

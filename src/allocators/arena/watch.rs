@@ -119,7 +119,7 @@ impl Telling<'_> {
         while let Some(&Watched { block, frames, .. }) = self.blocks.get(self.next) {
             self.next += 1;
             self.hub.behavior.freed(block, frames == 0);
-            self.hub.tell(Event::Freed {
+            self.hub.tell(&Event::Freed {
                 block,
                 by: this_thread(),
             });
@@ -237,6 +237,6 @@ impl Arena {
         // A guard's memory cannot outlive the guard.
         let to_its_end = followed || !guard.is_null();
         hub.behavior.allocated(block, to_its_end, true);
-        hub.tell(Event::Allocated { block, frame });
+        hub.tell(&Event::Allocated { block, frame });
     }
 }

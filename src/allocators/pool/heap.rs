@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::Layout;
 
 use super::batch::{self, Batch};
-use super::charged::{self, charge_entry};
+use super::charged::{self, charge_entry, new_charge_entry};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::deferred::{self, Mode, Notice, Queue, Returns};
 use super::remote::Block;
@@ -267,6 +267,17 @@ impl PoolHeap {
         list.set(block);
     }
 
+    /// Takes the block that [`first`](Self::first) has returned.
+    ///
+    /// # Safety
+    ///
+    /// It has, just now.
+    #[inline(always)]
+    pub(super) unsafe fn take_first(&self, block: *mut Block, class: usize) {
+        // SAFETY: blocks on the list are free and ours.
+        self.free[class].set(unsafe { Block::next(block) });
+    }
+
     /// The free block that would be taken next.
     #[inline(always)]
     pub(super) fn first(&self, class: usize) -> Option<*mut Block> {
@@ -338,7 +349,6 @@ fn allocate_slowly(
     if lists == Lists::EMPTY
         && let Some(block) = charged::take_on_credit(local, class, payer)
     {
-        os::reveal(block.as_ptr() as usize, class_size(class));
         return Ok(block);
     }
     allocate_with_care(local, class, layout, lists, payer)
@@ -384,16 +394,17 @@ fn allocate_with_care(
         // If a listener panics, the block is free again.
         let unless_told = Untold { block, class };
         if before != Some(pages()) {
-            hub.tell(Event::Refilled {
+            hub.tell(&Event::Refilled {
                 class,
                 blocks: blocks_per_page(class),
             });
         }
         // SAFETY: a block of this class, of a page of charged blocks: its entry is there.
-        if let Some(entry) = unsafe { charge_entry(block.as_ptr().cast(), class, false) } {
+        if let Some(entry) = unsafe { charge_entry(block.as_ptr().cast(), class) } {
             entry.store(charge.watched().to_word(), Relaxed);
         }
-        hub.allocated(AllocKind::Pool, block.as_ptr() as usize, layout.size());
+        let address = block.as_ptr() as usize;
+        hub.allocated(AllocKind::Pool, address, layout.size(), payer.frame_here());
         core::mem::forget(unless_told);
     }
     Ok(block)
@@ -432,7 +443,7 @@ fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>
     let taken = NonNull::new(block.cast::<u8>())?;
     if let Some(tag) = charge.charged_tag() {
         // SAFETY: a block of this class, of a page of this heap.
-        let Some(entry) = (unsafe { charge_entry(block, class, true) }) else {
+        let Some(entry) = (unsafe { new_charge_entry(block, class) }) else {
             // SAFETY: just taken.
             unsafe { heap.put(block, class) };
             return None;
@@ -481,14 +492,19 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 #[inline(never)]
 unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     os::reveal(block as usize, links_of(class) * size_of::<*mut Block>());
-    // SAFETY: as in `free`.
-    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
-    if let Some(entry) = entry
-        // SAFETY: the caller's contract.
-        && unsafe { charged::free_into_credit(local, block, class, owner, entry) }
-    {
-        return;
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !charged::free_into_credit(local, block, class) {
+            free_elsewhere(local, block, class);
+        }
     }
+}
+
+/// Frees a block of another thread's, or for which somebody else is to be paid or told.
+#[inline(never)]
+unsafe fn free_elsewhere(local: &Local, block: *mut Block, class: usize) {
+    // SAFETY: as in `free`.
+    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class)) };
     let record = local.record();
     // Most of the time, another block goes where the last one went.
     if let (Some(record), None) = (record, entry)
