@@ -2,11 +2,12 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::alloc::System;
 use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::Instant;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::event::Event;
 use super::hub::Switch;
@@ -177,7 +178,8 @@ struct ThreadState {
     peak: u64,
 }
 
-type Threads = HashMap<ThreadId, ThreadState>;
+/// A `HeapAudit` does not see it: it would be charged to whatever tag a thread is first seen with.
+type Threads = HashMap<ThreadId, ThreadState, DefaultHashBuilder, System>;
 
 type Callback = dyn Fn(&FrameEvent) + Send + Sync;
 

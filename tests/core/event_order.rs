@@ -134,7 +134,7 @@ impl Anything {
 #[test]
 fn threads_that_share_memory_never_tell_of_an_address_twice() {
     const THREADS: u64 = 4;
-    const FRAMES: u64 = 60;
+    const FRAMES: u64 = 20;
     let alloc = small();
     let heard = listen(&alloc);
     alloc.enable_lifecycle_tracking();
