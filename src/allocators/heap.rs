@@ -80,10 +80,10 @@ fn allocate_for(
         block
     };
     local(|local| {
-        if local.record.get().is_null() || !charge.is_plain() {
+        if local.record.get().is_null() {
             count_slowly(charge, layout.size());
         } else {
-            // Charged to the current tag, whose counters are at hand.
+            // Charged to the current tag, whoever else pays: its counters are at hand.
             local.counters().heap.allocated(layout.size());
         }
     });

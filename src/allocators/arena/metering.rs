@@ -206,7 +206,7 @@ impl Arena {
         if by_domain && self.ledger_version.replace(ledger.version()) != ledger.version() {
             let budget = ledger.this_thread();
             // Kept by the ledger.
-            self.charges();
+            drop(self.charges());
             self.tab.close();
             self.thread_budget
                 .set(budget.map_or(null(), |budget| Arc::as_ptr(&budget)));

@@ -4,7 +4,7 @@
 //! a lease bumps, pays, and adds its bytes here. They are written into the chunk's charge before anybody looks at that.
 
 use core::cell::Cell;
-use core::ptr::{NonNull, null};
+use core::ptr::{NonNull, null, null_mut};
 use std::alloc::Layout;
 
 use super::metering::ChunkCharge;
@@ -17,7 +17,7 @@ use crate::allocators::thread::{Local, local_by_address};
 use crate::budgets::Account;
 
 pub(super) struct Tab {
-    /// Who pays, from the calling thread's credit with it; nobody's address if there is no tab.
+    /// Who pays, from the calling thread's credit with it; null if there is no tab.
     account: Cell<*const Account>,
     chunk: Cell<*mut Chunk>,
     /// Which of the charges it is added to.
@@ -26,14 +26,11 @@ pub(super) struct Tab {
     bytes: Cell<usize>,
 }
 
-/// Not null, which a thread without an account compares equal to.
-const NOBODY: *const Account = NonNull::dangling().as_ptr();
-
 impl Tab {
     pub(super) const fn new() -> Self {
         Self {
-            account: Cell::new(NOBODY),
-            chunk: Cell::new(null::<Chunk>().cast_mut()),
+            account: Cell::new(null()),
+            chunk: Cell::new(null_mut()),
             charge: Cell::new(0),
             bytes: Cell::new(0),
         }
@@ -56,7 +53,7 @@ impl Tab {
     /// It was settled, and what it is added to is about to go.
     pub(super) fn close(&self) {
         debug_assert_eq!(self.bytes.get(), 0);
-        self.account.set(NOBODY);
+        self.account.set(null());
     }
 }
 
