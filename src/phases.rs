@@ -225,7 +225,7 @@ impl SmartAlloc {
     fn tell_zone(&self, event: Event) {
         let hub = self.domain().hub();
         if hub.is_on() {
-            hub.tell(event);
+            hub.tell(&event);
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Chunk {
     tags: Cell<[u16; 4]>,
     /// Bytes leased past the frame on purpose, by retained values whose handles live: in units of [`MIN_ALIGN`].
     pub kept: Cell<u32>,
+    /// In a big chunk: which of its arena's big chunks it is.
+    pub index: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Chunk>() <= HEADER);
@@ -74,6 +76,7 @@ impl Chunk {
             retired_at: Cell::new(0),
             tags: Cell::new([u16::MAX; 4]),
             kept: Cell::new(0),
+            index: Cell::new(0),
         }
     }
 

@@ -376,7 +376,7 @@ impl Domain {
         self.open_frame(local, arena, key)?;
         let number = arena.frames();
         arena.begun_at.set(Some((number, Instant::now())));
-        self.hub().tell(Event::FrameBegun { number });
+        self.hub().tell(&Event::FrameBegun { number });
         self.tell_taken_back(local, before);
         Ok(())
     }
@@ -399,7 +399,7 @@ impl Domain {
         let now = pool::deferred::taken_back(local);
         let (blocks, bytes) = (now.0 - before.0, now.1 - before.1);
         if blocks != 0 {
-            self.hub().tell(Event::Processed { blocks, bytes });
+            self.hub().tell(&Event::Processed { blocks, bytes });
         }
     }
 
@@ -450,7 +450,7 @@ impl Domain {
     }
 
     fn tell_frame_ended(&self, number: u64, since: Instant) {
-        self.hub().tell(Event::FrameEnded {
+        self.hub().tell(&Event::FrameEnded {
             number,
             duration_us: since.elapsed().as_micros() as u64,
         });
@@ -531,7 +531,7 @@ impl Domain {
         self.key.store(fresh_key(), Release);
         if self.hub().is_on() {
             *self.shared_since.lock() = Some((number, Instant::now()));
-            self.hub().tell(Event::FrameBegun { number });
+            self.hub().tell(&Event::FrameBegun { number });
         }
         Ok(())
     }

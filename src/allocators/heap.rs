@@ -20,7 +20,7 @@ use super::thread::local;
 use crate::behavior::AllocKind;
 use crate::diagnostics;
 use crate::error::{AllocError, AllocErrorKind};
-use crate::events::{self, Freed};
+use crate::events;
 use crate::tags::TagId;
 
 /// The layout with room for the charge, and the bytes before the block.
@@ -80,10 +80,10 @@ fn allocate_for(
         block
     };
     local(|local| {
-        if local.record.get().is_null() || !charge.is_plain() {
+        if local.record.get().is_null() {
             count_slowly(charge, layout.size());
         } else {
-            // Charged to the current tag, whose counters are at hand.
+            // Charged to the current tag, whoever else pays: its counters are at hand.
             local.counters().heap.allocated(layout.size());
         }
     });
@@ -116,7 +116,8 @@ fn note(block: NonNull<u8>, layout: Layout, charge: Charge, payer: &Payer) {
             .write_unaligned(charge.watched().to_word());
     }
     let unless_told = Untold(block, layout);
-    hub.allocated(AllocKind::Heap, block.as_ptr() as usize, layout.size());
+    let address = block.as_ptr() as usize;
+    hub.allocated(AllocKind::Heap, address, layout.size(), payer.frame_here());
     core::mem::forget(unless_told);
 }
 
@@ -194,22 +195,38 @@ unsafe fn free_slowly(block: NonNull<u8>, layout: Layout, charge: Charge) {
         payee.take_back(layout.size());
         return;
     }
-    // Before another block can have its address.
-    let freed = if charge.is_watched() {
-        events::forget(block.as_ptr() as usize)
-    } else {
-        Freed::NOTHING
-    };
-    with_traffic(
+    // Given back if a listener panics, too.
+    let freeing = Freeing {
+        block,
+        layout,
         charge,
-        |traffic| traffic.freed(layout.size()),
-        |shared| shared.freed_shared(layout.size()),
-    );
-    // SAFETY: the caller's contract.
-    unsafe { deallocate(block, layout) };
-    charge.release(layout.size());
-    // Last: it runs user code.
-    freed.tell();
+    };
+    if charge.is_watched() {
+        // Before anybody can have its address, and tell of that. Runs user code.
+        events::forget(block.as_ptr() as usize).tell();
+    }
+    drop(freeing);
+}
+
+/// A block that is to be given back.
+struct Freeing {
+    block: NonNull<u8>,
+    layout: Layout,
+    charge: Charge,
+}
+
+impl Drop for Freeing {
+    fn drop(&mut self) {
+        let bytes = self.layout.size();
+        with_traffic(
+            self.charge,
+            |traffic| traffic.freed(bytes),
+            |shared| shared.freed_shared(bytes),
+        );
+        // SAFETY: whoever frees the block has made this, once.
+        unsafe { deallocate(self.block, self.layout) };
+        self.charge.release(bytes);
+    }
 }
 
 /// Gives a block back to the system.

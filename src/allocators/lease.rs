@@ -46,6 +46,16 @@ impl Domain {
     #[cold]
     #[inline(never)]
     fn lease_slowly(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        // Most of what budgets count.
+        match self.lease_on_credit(layout) {
+            Some(block) => Ok(block),
+            None => self.lease_with_care(layout),
+        }
+    }
+
+    /// Leases a block where this thread has to look what is open, or the chunk is full, or somebody has to be asked or told.
+    #[inline(never)]
+    fn lease_with_care(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         let leased = local(|local| {
             if local.key.get() != self.key() {
                 self.enter(local).map_err(|kind| (kind, 0))?;
@@ -60,7 +70,7 @@ impl Domain {
             // SAFETY: the arena of this thread in this domain, which is active.
             let arena = unsafe { &*local.arena.get() };
             if arena.is_metered() {
-                return Ok(arena.lease_on_credit(local, layout, self.ledger()));
+                return Ok(None);
             }
             arena
                 .lease_slowly(local, layout)

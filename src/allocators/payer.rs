@@ -26,13 +26,26 @@ use crate::tags::TagId;
 ///
 /// What an allocator keeps for itself (groups, handles, streams, scratch pools) is made with the payer of the allocator that
 /// it belongs to; such a thing made on its own has no payer but the tag.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Payer {
     ledger: Option<Arc<Ledger>>,
     /// The allocator's domain, for its phases; zero if there is none.
     domain: u64,
     /// What listens to the allocator.
     hub: Option<Arc<Hub>>,
+    /// Whether it is the one in an allocator's [`Parts`](crate::parts::Parts), and no copy: who reaches it holds the allocator.
+    original: bool,
+}
+
+impl Clone for Payer {
+    fn clone(&self) -> Self {
+        Self {
+            ledger: self.ledger.clone(),
+            domain: self.domain,
+            hub: self.hub.clone(),
+            original: false,
+        }
+    }
 }
 
 impl Payer {
@@ -42,6 +55,7 @@ impl Payer {
             ledger: Some(domain.ledger().clone()),
             domain: domain.id(),
             hub: Some(domain.hub().clone()),
+            original: true,
         }
     }
 
@@ -108,6 +122,20 @@ impl Payer {
     #[cfg(feature = "debug")]
     pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
         self.hub.as_ref()
+    }
+
+    /// The number of the frame that is open for the calling thread, if one is.
+    pub(crate) fn frame_here(&self) -> Option<u64> {
+        let hub = self.hub.as_ref()?;
+        let domain = hub.domain();
+        // No count means that the parts of an allocator are being dropped, after its domain.
+        if !self.original || domain.strong_count() == 0 {
+            return hub.frame_here();
+        }
+        // SAFETY: the caller reached the original by a handle of the allocator, which holds the domain.
+        let domain = unsafe { &*domain.as_ptr() };
+        let (number, is_open) = local(|local| domain.frame_here(local));
+        is_open.then_some(number)
     }
 
     /// Who listens to what the calling thread allocates now, if anybody does.

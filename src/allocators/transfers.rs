@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::record::{LIMBO, Record, add, for_each_record};
-use super::thread::local;
+use super::thread::local_by_address;
 
 /// What one thread has sent, received and dropped.
 #[derive(Default)]
@@ -32,7 +32,7 @@ const SEQUENCE_BITS: u32 = 40;
 /// Counts a transfer that begins, and returns an id that no other has.
 #[inline]
 pub(crate) fn initiated(bytes: usize) -> u64 {
-    local(|local| {
+    local_by_address(|local| {
         let (record, before) = match local.record() {
             Some(record) => {
                 let before = record.transfers.initiated.load(Relaxed);
@@ -60,7 +60,7 @@ pub(crate) fn dropped() {
 
 #[inline]
 fn count(counter: impl Fn(&'static Transfers) -> &'static AtomicU64) {
-    local(|local| match local.record() {
+    local_by_address(|local| match local.record() {
         Some(record) => add(counter(&record.transfers), 1),
         None => {
             counter(&LIMBO.transfers).fetch_add(1, Relaxed);

@@ -189,10 +189,20 @@ impl BehaviorFilter {
 
     // ---- What the allocator tells ---------------------------------------------------------------------------------
 
+    #[inline]
     fn count(&self, tag: TagId, kind: AllocKind, count: impl FnOnce(&mut TagBehaviorStats, u64)) {
-        if !self.is_enabled() {
-            return;
+        if self.is_enabled() {
+            self.count_here(tag, kind, count);
         }
+    }
+
+    #[cold]
+    fn count_here(
+        &self,
+        tag: TagId,
+        kind: AllocKind,
+        count: impl FnOnce(&mut TagBehaviorStats, u64),
+    ) {
         let mut figures = self.figures.lock();
         let frame = figures.frame;
         let row = figures
@@ -203,6 +213,7 @@ impl BehaviorFilter {
     }
 
     /// A block was allocated.
+    #[inline]
     pub(crate) fn allocated(&self, block: Block, followed: bool, in_frame: bool) {
         self.count(block.tag, block.kind, |row, frame| {
             row.total_allocs += 1;
@@ -214,6 +225,7 @@ impl BehaviorFilter {
     }
 
     /// A block was freed.
+    #[inline]
     pub(crate) fn freed(&self, block: Block, same_frame: bool) {
         if same_frame {
             self.count(block.tag, block.kind, |row, _| row.same_frame_frees += 1);

@@ -372,7 +372,7 @@ impl Ledger {
         if let Some(hub) = watcher.upgrade() {
             for event in &events {
                 if let Some(event) = event.to_hub(bytes) {
-                    hub.tell(event);
+                    hub.tell(&event);
                 }
             }
         }

@@ -60,13 +60,28 @@ impl Slot {
         result
     }
 
+    /// Takes `bytes` out of the credit, if that is enough and not being taken back. As [`locked`](Self::locked), but it
+    /// branches where that would compute with both outcomes, which takes registers that the fast paths do not have.
+    #[inline(always)]
+    fn take_out(&self, bytes: usize) -> bool {
+        self.busy.store(true, Relaxed);
+        light_fence();
+        let mut taken = false;
+        if !self.revoked.load(Acquire) {
+            let credit = self.credit.load(Relaxed);
+            if credit >= bytes {
+                self.credit.store(credit - bytes, Relaxed);
+                taken = true;
+            }
+        }
+        self.busy.store(false, Release);
+        taken
+    }
+
     /// Pays for a block from the credit, if that is enough.
     #[inline(always)]
     pub(crate) fn spend(&self, bytes: usize) -> bool {
-        let paid = self.locked(|credit| match credit.checked_sub(bytes) {
-            Some(rest) => (rest, true),
-            None => (credit, false),
-        }) == Some(true);
+        let paid = self.take_out(bytes);
         if paid {
             self.count_alloc();
         }

@@ -3,10 +3,11 @@
 //! Such a block may be freed by a thread that does not know where it came from, or after its allocator is gone. Its charge says
 //! that it is watched (see [`payer`](crate::allocators)), and this table by whom.
 
+use std::alloc::System;
 use std::sync::{Arc, LazyLock};
 use std::thread::ThreadId;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::event::{Block, Event};
 use super::hub::Hub;
@@ -28,10 +29,12 @@ struct Watched {
 
 const SHARDS: usize = 16;
 
-static BLOCKS: LazyLock<[Mutex<HashMap<usize, Watched>>; SHARDS]> =
-    LazyLock::new(|| core::array::from_fn(|_| Mutex::new(HashMap::new())));
+/// By address; a `HeapAudit` does not see it, so that watching makes no heap traffic of the tag's whose block is watched.
+type Blocks = HashMap<usize, Watched, DefaultHashBuilder, System>;
 
-fn shard(address: usize) -> &'static Mutex<HashMap<usize, Watched>> {
+static BLOCKS: LazyLock<[Mutex<Blocks>; SHARDS]> = LazyLock::new(Default::default);
+
+fn shard(address: usize) -> &'static Mutex<Blocks> {
     &BLOCKS[(address >> 4) % SHARDS]
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn forget(address: usize) -> Freed {
     Freed(shard(address).lock().remove(&address))
 }
 
-/// What there is to tell once the block is free.
+/// What there is to tell before the block is given back.
 #[must_use]
 pub(crate) struct Freed(Option<Watched>);
 
@@ -94,6 +97,6 @@ impl Freed {
             let same_frame = frame.is_some() && frame == here && hub.same_clock(by);
             hub.behavior.freed(block, same_frame);
         }
-        hub.tell(Event::Freed { block, by });
+        hub.tell(&Event::Freed { block, by });
     }
 }

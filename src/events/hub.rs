@@ -179,8 +179,13 @@ impl Hub {
         });
     }
 
+    /// The domain, for as long as it is there.
+    pub(crate) fn domain(&self) -> &Weak<Domain> {
+        &self.domain
+    }
+
     /// The number of the frame that is open for the calling thread, if one is.
-    pub(super) fn frame_here(&self) -> Option<u64> {
+    pub(crate) fn frame_here(&self) -> Option<u64> {
         let domain = self.domain.upgrade()?;
         match local(|local| domain.frame_here(local)) {
             (number, true) => Some(number),
@@ -210,51 +215,54 @@ impl Hub {
     }
 
     /// Tells of a block that was allocated from a pool or from the heap. User code may run.
-    pub(crate) fn allocated(self: &Arc<Self>, kind: AllocKind, address: usize, size: usize) {
+    /// `frame` is the number of the frame that is open for the calling thread, if one is.
+    pub(crate) fn allocated(
+        self: &Arc<Self>,
+        kind: AllocKind,
+        address: usize,
+        size: usize,
+        frame: Option<u64>,
+    ) {
         let block = self.block(kind, address, size, TagId::current());
-        let frame = self.frame_here();
         blocks::remember(self.clone(), block, frame);
         self.behavior.allocated(block, true, frame.is_some());
-        self.tell(Event::Allocated {
+        self.tell(&Event::Allocated {
             block,
             frame: frame.unwrap_or(0),
         });
     }
 
     /// Delivers an event to everybody who listens. User code may run.
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: &Event) {
         let listening = self.listening.load(Acquire);
         if listening == 0 {
             return;
         }
         #[cfg(feature = "debug")]
-        self.leaks.hear(&event);
+        self.leaks.hear(event);
         if listening & BEHAVIOR != 0 && matches!(event, Event::FrameEnded { .. }) {
             self.behavior.end_frame();
         }
-        let frame_events = if listening & LIFECYCLE != 0 {
-            self.lifecycle.note(&event, this_thread())
-        } else {
-            [None, None]
-        };
+        let here = this_thread();
+        let noted = (listening & LIFECYCLE != 0).then(|| self.lifecycle.note(event, here));
         if listening & PROFILING != 0 {
-            self.profiling.hear(&event, || self.domain.upgrade());
+            self.profiling.hear(event, || self.domain.upgrade());
         }
         let Some(mut delivery) = Delivery::begin() else {
             return self.lifecycle.miss();
         };
-        for event in frame_events.iter().flatten() {
-            self.lifecycle.deliver(&mut delivery, event);
+        if let Some(noted) = noted {
+            self.lifecycle.tell(&mut delivery, event, here, &noted);
         }
         if listening & DIAGNOSTICS != 0 {
             let stats = || {
                 let domain = self.domain.upgrade();
                 domain.map_or_else(AllocStats::default, |domain| AllocStats::of(&domain))
             };
-            self.hooks.hear(&mut delivery, &event, stats);
+            self.hooks.hear(&mut delivery, event, stats);
         }
         if listening & PROFILER != 0 {
-            self.profiler.hear(&mut delivery, &event);
+            self.profiler.hear(&mut delivery, event);
         }
         delivery.finish();
     }

@@ -2,17 +2,17 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::alloc::System;
 use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::Instant;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::event::Event;
 use super::hub::Switch;
-use super::listeners::{Delivery, ListenerId, Listeners};
+use super::listeners::{Delivery, List, ListenerId, Listeners};
 use crate::smart_alloc::SmartAlloc;
-use crate::sync::Mutex;
 use crate::tags::TagId;
 
 /// Something that has happened in an allocator. Sizes are bytes that were asked for.
@@ -39,7 +39,7 @@ pub enum FrameEvent {
         /// The number of the frame that was open; zero if none was.
         frame_number: u64,
     },
-    /// Such memory is free again.
+    /// Such memory is about to be free again.
     Free {
         /// The thread that freed it.
         thread_id: ThreadId,
@@ -178,22 +178,32 @@ struct ThreadState {
     peak: u64,
 }
 
+/// A `HeapAudit` does not see it: it would be charged to whatever tag a thread is first seen with.
+type Threads = HashMap<ThreadId, ThreadState, DefaultHashBuilder, System>;
+
 type Callback = dyn Fn(&FrameEvent) + Send + Sync;
+
+/// What there is to tell of an event, and who listened when it happened.
+pub(super) struct Noted {
+    event: Option<FrameEvent>,
+    listeners: List<Callback>,
+}
 
 /// Frame events and the figures of threads: an allocator's ([`SmartAlloc::lifecycle`]), or one's own, which is told by
 /// [`emit`](Self::emit).
 ///
 /// Callbacks run on the thread on which it happened, after it has, with nothing locked: they may use the allocator, and add and
-/// remove callbacks. What happens on a thread that runs one is counted in the figures and as
+/// remove callbacks. Of memory that is freed they hear when nobody uses it any more, and before anybody can be given it again.
+///
+/// What happens on a thread that runs one is counted in the figures and as
 /// [`missed_events`](LifecycleSummary::missed_events), and told to nobody; what a callback allocates is not watched. If a
 /// callback panics, the others are told, and the panic goes on to whoever made the event happen; on a thread that unwinds
 /// already it ends there.
 pub struct LifecycleManager {
     switch: Switch,
-    callbacks: Listeners<Callback>,
+    callbacks: Listeners<Callback, Threads>,
     frame: AtomicU64,
     missed: AtomicU64,
-    threads: Mutex<HashMap<ThreadId, ThreadState>>,
 }
 
 impl LifecycleManager {
@@ -208,7 +218,6 @@ impl LifecycleManager {
             callbacks: Listeners::new(),
             frame: AtomicU64::new(0),
             missed: AtomicU64::new(0),
-            threads: Mutex::new(HashMap::new()),
         }
     }
 
@@ -216,9 +225,11 @@ impl LifecycleManager {
     pub fn enable(&self) {
         if !self.is_enabled() {
             // What was freed while it was off was not seen.
-            for state in self.threads.lock().values_mut() {
-                state.live = 0;
-            }
+            self.callbacks.counts(|threads| {
+                for state in threads.values_mut() {
+                    state.live = 0;
+                }
+            });
         }
         self.switch.set(true);
     }
@@ -261,7 +272,7 @@ impl LifecycleManager {
         delivery.finish();
     }
 
-    pub(super) fn deliver(&self, delivery: &mut Delivery, event: &FrameEvent) {
+    fn deliver(&self, delivery: &mut Delivery, event: &FrameEvent) {
         delivery.tell(&self.callbacks, |callback| callback(event));
     }
 
@@ -282,59 +293,58 @@ impl LifecycleManager {
 
     /// What a thread did; `None` if it was not seen.
     pub fn thread_stats(&self, thread: ThreadId) -> Option<ThreadFrameStats> {
-        self.threads.lock().get(&thread).map(|state| state.stats)
+        self.callbacks
+            .counts(|threads| threads.get(&thread).map(|state| state.stats))
     }
 
     /// What every thread did that was seen.
     pub fn all_thread_stats(&self) -> Vec<(ThreadId, ThreadFrameStats)> {
-        let threads = self.threads.lock();
-        threads
-            .iter()
-            .map(|(id, state)| (*id, state.stats))
-            .collect()
+        let stats = |(id, state): (&ThreadId, &ThreadState)| (*id, state.stats);
+        self.callbacks
+            .counts(|threads| threads.iter().map(stats).collect())
     }
 
     /// Forgets what threads did.
     pub fn reset_stats(&self) {
-        self.threads.lock().clear();
+        self.callbacks.counts(Threads::clear);
         self.missed.store(0, Relaxed);
     }
 
     /// What all threads did.
     pub fn summary(&self) -> LifecycleSummary {
-        let threads = self.threads.lock();
         let mut summary = LifecycleSummary {
-            threads: threads.len(),
             missed_events: self.missed.load(Relaxed),
             ..LifecycleSummary::default()
         };
-        for ThreadState { stats, .. } in threads.values() {
-            summary.frames_started += stats.frames_started;
-            summary.frames_completed += stats.frames_completed;
-            summary.total_allocated += stats.total_allocated;
-            summary.peak_memory = summary.peak_memory.max(stats.peak_memory);
-            summary.cross_thread_frees += stats.cross_thread_frees;
-        }
+        self.callbacks.counts(|threads| {
+            summary.threads = threads.len();
+            for ThreadState { stats, .. } in threads.values() {
+                summary.frames_started += stats.frames_started;
+                summary.frames_completed += stats.frames_completed;
+                summary.total_allocated += stats.total_allocated;
+                summary.peak_memory = summary.peak_memory.max(stats.peak_memory);
+                summary.cross_thread_frees += stats.cross_thread_frees;
+            }
+        });
         summary
     }
 }
 
 impl LifecycleManager {
-    /// Counts what happened on the thread `here`, and says it in the words of frame events.
-    pub(super) fn note(&self, event: &Event, here: ThreadId) -> [Option<FrameEvent>; 2] {
-        let mut threads = self.threads.lock();
-        let first = match *event {
+    /// Counts what happened on the thread `here`, and says it in the words of frame events, if there are any for it.
+    pub(super) fn note(&self, event: &Event, here: ThreadId) -> Noted {
+        let (event, listeners) = self.callbacks.count(|threads| match *event {
             Event::FrameBegun { number } => {
                 let state = threads.entry(here).or_default();
                 state.stats.frames_started += 1;
                 state.stats.current_frame = number;
                 (state.allocated, state.peak) = (0, state.live);
                 self.frame.fetch_max(number, Relaxed);
-                FrameEvent::FrameBegin {
+                Some(FrameEvent::FrameBegin {
                     thread_id: here,
                     frame_number: number,
                     timestamp: Instant::now(),
-                }
+                })
             }
             Event::FrameEnded {
                 number,
@@ -342,13 +352,13 @@ impl LifecycleManager {
             } => {
                 let state = threads.entry(here).or_default();
                 state.stats.frames_completed += 1;
-                FrameEvent::FrameEnd {
+                Some(FrameEvent::FrameEnd {
                     thread_id: here,
                     frame_number: number,
                     duration_us,
                     total_allocated: state.allocated,
                     peak_memory: state.peak,
-                }
+                })
             }
             Event::Allocated { block, frame } => {
                 let state = threads.entry(here).or_default();
@@ -358,65 +368,91 @@ impl LifecycleManager {
                 state.peak = state.peak.max(state.live);
                 state.stats.total_allocated += bytes;
                 state.stats.peak_memory = state.stats.peak_memory.max(state.live);
-                FrameEvent::Alloc {
+                Some(FrameEvent::Alloc {
                     thread_id: here,
                     size: block.size,
                     tag: block.tag,
                     frame_number: frame,
-                }
+                })
             }
             Event::Freed { block, by } => {
                 let state = threads.entry(by).or_default();
                 state.live = state.live.saturating_sub(block.size as u64);
-                let free = FrameEvent::Free {
+                let was_cross_thread = by != here;
+                if was_cross_thread {
+                    threads.entry(here).or_default().stats.cross_thread_frees += 1;
+                }
+                Some(FrameEvent::Free {
                     thread_id: here,
                     size: block.size,
-                    was_cross_thread: by != here,
-                };
-                if by == here {
-                    return [Some(free), None];
-                }
-                threads.entry(here).or_default().stats.cross_thread_frees += 1;
-                let queued = FrameEvent::CrossThreadFreeQueued {
-                    from: here,
-                    to: by,
-                    size: block.size,
-                };
-                // Blocks of the heap go back to the system at once.
-                return [Some(free), block.is_pooled().then_some(queued)];
+                    was_cross_thread,
+                })
             }
-            Event::Processed { blocks, bytes } => FrameEvent::DeferredProcessed {
-                thread_id: here,
-                count: blocks,
-                total_bytes: bytes,
-            },
-            Event::TransferBegun { size } => FrameEvent::TransferInitiated {
-                from_thread: here,
-                size,
-            },
-            Event::TransferEnded { size } => FrameEvent::TransferCompleted {
-                to_thread: here,
-                size,
-            },
-            Event::Pressure { used, budget, .. } => FrameEvent::MemoryPressure {
-                thread_id: here,
-                used,
-                budget,
-            },
-            Event::Exceeded {
-                requested,
-                used,
-                budget,
-                ..
-            } => FrameEvent::BudgetExceeded {
-                thread_id: here,
-                requested,
-                available: budget.saturating_sub(used),
-                budget,
-            },
-            Event::Refilled { .. } | Event::ZoneBegun(_) | Event::ZoneEnded => return [None, None],
-        };
-        [Some(first), None]
+            _ => not_counted(event, here),
+        });
+        Noted { event, listeners }
+    }
+
+    /// Tells the callbacks of what was noted.
+    pub(super) fn tell(
+        &self,
+        delivery: &mut Delivery,
+        event: &Event,
+        here: ThreadId,
+        noted: &Noted,
+    ) {
+        if let Some(event) = &noted.event {
+            delivery.tell_all(&noted.listeners, |callback| callback(event));
+        }
+        // Blocks of the heap go back to the system at once.
+        if let Event::Freed { block, by } = *event
+            && by != here
+            && block.is_pooled()
+        {
+            let queued = FrameEvent::CrossThreadFreeQueued {
+                from: here,
+                to: by,
+                size: block.size,
+            };
+            // To who listens now.
+            self.deliver(delivery, &queued);
+        }
+    }
+}
+
+/// Says an event in the words of frame events that changes no figures.
+fn not_counted(event: &Event, here: ThreadId) -> Option<FrameEvent> {
+    match *event {
+        Event::Processed { blocks, bytes } => Some(FrameEvent::DeferredProcessed {
+            thread_id: here,
+            count: blocks,
+            total_bytes: bytes,
+        }),
+        Event::TransferBegun { size } => Some(FrameEvent::TransferInitiated {
+            from_thread: here,
+            size,
+        }),
+        Event::TransferEnded { size } => Some(FrameEvent::TransferCompleted {
+            to_thread: here,
+            size,
+        }),
+        Event::Pressure { used, budget, .. } => Some(FrameEvent::MemoryPressure {
+            thread_id: here,
+            used,
+            budget,
+        }),
+        Event::Exceeded {
+            requested,
+            used,
+            budget,
+            ..
+        } => Some(FrameEvent::BudgetExceeded {
+            thread_id: here,
+            requested,
+            available: budget.saturating_sub(used),
+            budget,
+        }),
+        _ => None,
     }
 }
 

@@ -13,14 +13,26 @@ use crate::sync::Mutex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
 
+/// The listeners of something, and what it counts: under one lock, which an event that is counted and told then takes once.
+pub(super) struct Listeners<F: ?Sized, S = ()>(Mutex<(List<F>, S)>);
+
 /// Replaced as a whole by each change, so that whoever is being told may change it.
-pub(super) struct Listeners<F: ?Sized>(Mutex<List<F>>);
+pub(super) type List<F> = Arc<Vec<(ListenerId, Arc<F>)>>;
 
-type List<F> = Arc<Vec<(ListenerId, Arc<F>)>>;
-
-impl<F: ?Sized> Listeners<F> {
+impl<F: ?Sized, S: Default> Listeners<F, S> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Arc::default()))
+        Self(Mutex::default())
+    }
+
+    /// Looks at what is counted, or changes it.
+    pub(super) fn counts<R>(&self, with: impl FnOnce(&mut S) -> R) -> R {
+        with(&mut self.0.lock().1)
+    }
+
+    /// Changes what is counted, and returns who listens.
+    pub(super) fn count<R>(&self, count: impl FnOnce(&mut S) -> R) -> (R, List<F>) {
+        let mut both = self.0.lock();
+        (count(&mut both.1), both.0.clone())
     }
 
     pub(super) fn add(&self, listener: Arc<F>) -> ListenerId {
@@ -55,17 +67,17 @@ impl<F: ?Sized> Listeners<F> {
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<(ListenerId, Arc<F>)>)) {
-        let mut list = self.0.lock();
-        let mut changed = (**list).clone();
+        let mut both = self.0.lock();
+        let mut changed = (*both.0).clone();
         change(&mut changed);
-        let before = core::mem::replace(&mut *list, Arc::new(changed));
-        drop(list);
+        let before = core::mem::replace(&mut both.0, Arc::new(changed));
+        drop(both);
         // The destructors of listeners are the user's code: they run with the lock released.
         drop(before);
     }
 
     fn now(&self) -> List<F> {
-        self.0.lock().clone()
+        self.0.lock().0.clone()
     }
 }
 
@@ -112,8 +124,17 @@ impl Delivery {
     }
 
     /// Calls every listener. If one panics, the others are told still.
-    pub(super) fn tell<F: ?Sized>(&mut self, listeners: &Listeners<F>, call: impl Fn(&F)) {
-        for (_, listener) in &*listeners.now() {
+    pub(super) fn tell<F: ?Sized, S: Default>(
+        &mut self,
+        listeners: &Listeners<F, S>,
+        call: impl Fn(&F),
+    ) {
+        self.tell_all(&listeners.now(), call);
+    }
+
+    /// [`tell`](Self::tell) of those who listened a moment ago.
+    pub(super) fn tell_all<F: ?Sized>(&mut self, listeners: &List<F>, call: impl Fn(&F)) {
+        for (_, listener) in &**listeners {
             self.call(|| call(listener));
         }
     }

@@ -21,7 +21,9 @@
 //! frame memory; the one that turns watching on, and threads that start later, at once.
 //!
 //! Invariants: an event is delivered when what it tells of is done and whole, with no lock and no borrow held. A block is told of
-//! as freed only if it was told of as allocated, and before its memory is used again.
+//! as freed only if it was told of as allocated, and before its memory can be used again: blocks of pools and heap are given back
+//! after that, also if a listener panics; an arena tells of what was freed in it before it tells of a new block, and before it lets
+//! go of memory.
 
 mod blocks;
 mod event;

@@ -9,9 +9,11 @@ use super::listeners::{Delivery, Listeners};
 use crate::smart_alloc::SmartAlloc;
 use crate::tags::TagId;
 
-/// What a profiler is told. Every `Free` is of an address that was told of as allocated, and on one thread it comes before that
-/// address is used again. Where threads share pools or the heap, the memory may be another thread's, and told of as that, before
-/// its `Free` is: a profiler that minds is shown memory by [`profile_with`](SmartAlloc::profile_with).
+/// What a profiler is told. Every `Free` is of an address that was told of as allocated, and for one address it comes before the
+/// next `Alloc`, whichever threads those are of: memory is given back when the callback has returned.
+///
+/// What the callback itself frees is not told of, as nothing is that it does. A profiler that minds is shown memory by
+/// [`profile_with`](SmartAlloc::profile_with).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemoryEvent {
@@ -24,7 +26,7 @@ pub enum MemoryEvent {
         /// Whom it is charged to.
         tag: TagId,
     },
-    /// It is free again. Frame memory of guards is told of when the allocator sees that the guard has closed: when the next
+    /// It is about to be free again. Frame memory of guards is told of when the allocator sees that the guard has closed: when the next
     /// one opens on that thread, or the frame ends.
     Free {
         /// Its address.

@@ -14,8 +14,8 @@
 //! | `tracy.rs` | Tracy (feature `tracy`) |
 //!
 //! A profiler ends its session where it hears of a block that is taken twice, or freed and never taken. Events cannot rule that
-//! out by themselves: profiling starts in the middle of a program, a block may be freed inside a listener, and the thread that
-//! frees one may tell of it after another thread has been given the memory. So each block that is told of has a number of its own:
+//! out by themselves: profiling starts in the middle of a program, and a block may be freed inside a listener. So each block that is
+//! told of has a number of its own:
 //!
 //! - what is told of as freed was told of as allocated, by this number, and lives by what was told;
 //! - an address that is taken again is told of as freed first, if it was not; its late free is then none;

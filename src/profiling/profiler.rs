@@ -132,7 +132,7 @@ impl Profiler {
             pool,
             size,
         };
-        // Who has freed it has not come to tell of it yet, or never will.
+        // It was freed inside a profiler, where nothing is heard.
         if let Some(stale) = told.live.insert(address, live) {
             self.call(|client| client.free(stale.pool, address));
         }

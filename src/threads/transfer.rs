@@ -75,6 +75,7 @@ pub enum TransferState {
 
 impl<T> TransferHandle<T> {
     /// Accepts the value: the calling thread owns it now.
+    #[inline]
     pub fn receive(mut self) -> PoolBox<T> {
         self.note_received();
         // Nothing is left in it that would have to be dropped.
@@ -92,16 +93,29 @@ impl<T> TransferHandle<T> {
         self.receive().into_inner()
     }
 
+    #[inline]
     fn note_received(&mut self) {
         if !self.received {
             self.received = true;
             transfers::completed();
             if let Some(hub) = self.watcher.take() {
-                hub.tell(Event::TransferEnded {
-                    size: size_of::<T>(),
-                });
+                self.tell_ended(hub);
             }
         }
+    }
+
+    #[cold]
+    fn tell_begun(&self, hub: &Hub) {
+        hub.tell(&Event::TransferBegun {
+            size: size_of::<T>(),
+        });
+    }
+
+    #[cold]
+    fn tell_ended(&self, hub: Arc<Hub>) {
+        hub.tell(&Event::TransferEnded {
+            size: size_of::<T>(),
+        });
     }
 
     /// The transfer's id.
@@ -318,9 +332,10 @@ impl SmartAlloc {
     /// If there is no memory for it or a budget refuses it, with the code of the reason;
     /// [`try_frame_box_for_transfer`](Self::try_frame_box_for_transfer) returns the value instead.
     #[track_caller]
+    #[inline]
     pub fn frame_box_for_transfer<T>(&self, value: T) -> TransferHandle<T> {
-        match self.try_frame_box_for_transfer(value) {
-            Ok(handle) => handle,
+        match PoolBox::<T>::uninit(self.pool()) {
+            Ok(block) => self.begin_transfer(block.write(value)),
             Err(refused) => panic!("{refused}"),
         }
     }
@@ -335,27 +350,28 @@ impl SmartAlloc {
         value: T,
     ) -> Result<TransferHandle<T>, TransferError<T>> {
         match PoolBox::<T>::uninit(self.pool()) {
-            Ok(block) => {
-                let hub = self.domain().hub();
-                let watcher = hub.is_on().then(|| hub.clone());
-                let handle = TransferHandle {
-                    value: Some(block.write(value)),
-                    id: TransferId(transfers::initiated(size_of::<T>())),
-                    origin: this_thread(),
-                    tag: TagId::current(),
-                    sent: false,
-                    received: false,
-                    watcher,
-                };
-                if let Some(hub) = &handle.watcher {
-                    hub.tell(Event::TransferBegun {
-                        size: size_of::<T>(),
-                    });
-                }
-                Ok(handle)
-            }
+            Ok(block) => Ok(self.begin_transfer(block.write(value))),
             Err(error) => Err(TransferError { value, error }),
         }
+    }
+
+    #[inline]
+    fn begin_transfer<T>(&self, value: PoolBox<T>) -> TransferHandle<T> {
+        let mut handle = TransferHandle {
+            value: Some(value),
+            id: TransferId(transfers::initiated(size_of::<T>())),
+            origin: this_thread(),
+            tag: TagId::current(),
+            sent: false,
+            received: false,
+            watcher: None,
+        };
+        let hub = self.domain().hub();
+        if hub.is_on() {
+            handle.watcher = Some(hub.clone());
+            handle.tell_begun(hub);
+        }
+        handle
     }
 
     /// How many values were made for a transfer, received, and dropped: in the whole process, as the pools are its, exact at

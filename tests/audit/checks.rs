@@ -308,3 +308,22 @@ fn an_arena_that_grows_makes_no_heap_traffic() {
     assert!(spent.frame_bytes > 20 << 20);
     assert_eq!(spent.audit, TrafficTotals::default());
 }
+
+#[test]
+fn listening_makes_no_heap_traffic_of_the_tag_whose_blocks_are_told_of() {
+    let alloc = SmartAlloc::with_defaults();
+    alloc.enable_lifecycle_tracking();
+    alloc.on_frame_event(|_| {});
+    let tag = tag("audit_watched");
+    alloc.begin_frame();
+    let mut boxes = Vec::with_capacity(5000);
+    let (_, traffic) = spent(tag, || {
+        for n in 0..5000u64 {
+            boxes.push((alloc.pool_box(n).unwrap(), alloc.frame_box(n).unwrap()));
+        }
+        boxes.clear();
+    });
+    assert_eq!((traffic.allocs, traffic.frees), (0, 0));
+    drop(boxes);
+    alloc.end_frame();
+}

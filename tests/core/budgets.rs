@@ -93,6 +93,72 @@ fn frame_boxes_are_refused_beyond_the_hard_limit_until_the_frame_ends() {
 }
 
 #[test]
+fn frame_boxes_that_credit_pays_for_are_counted_whatever_comes_between() {
+    const ONE: &str = "budgets_tab_one";
+    const OTHER: &str = "budgets_tab_other";
+    // Far from their limits.
+    let alloc = limited(ONE, 1 << 40);
+    manager(&alloc).register_tag_budget(OTHER, 1 << 40, 1 << 40);
+    let used = || (usage(&alloc, ONE), usage(&alloc, OTHER));
+    let boxes = |tag, n: u64| -> Vec<_> {
+        let one = |n| alloc.frame_box([n; 2]).unwrap();
+        alloc.with_tag(tag, |_| (0..n).map(one).collect())
+    };
+    let run = || {
+        alloc.begin_frame();
+        let mut held = vec![boxes(ONE, 100)];
+        assert_eq!(used(), (1600, 0));
+        // Another tag's in between, one by one.
+        for _ in 0..10 {
+            held.push(boxes(OTHER, 1));
+            held.push(boxes(ONE, 2));
+        }
+        assert_eq!(used(), (1920, 160));
+        // Memory of other kinds.
+        let heap = alloc.with_tag(ONE, |alloc| alloc.heap_box([0u8; 100]).unwrap());
+        held.push(boxes(ONE, 5));
+        assert_eq!(used(), (2100, 160));
+        drop(heap);
+        // What is rolled back, and what goes on behind it.
+        let checkpoint = alloc.frame_checkpoint();
+        drop(boxes(ONE, 50));
+        assert_eq!(used(), (2800, 160));
+        alloc.rollback_to(checkpoint);
+        assert_eq!(used(), (2000, 160));
+        // Budgets that change meanwhile.
+        manager(&alloc).register_tag_budget("budgets_tab_new", 1, 1);
+        held.push(boxes(ONE, 50));
+        assert_eq!(used(), (2800, 160));
+        // More than one chunk, and an allocator that is used in turn.
+        let second = budgeted();
+        second.begin_frame();
+        for _ in 0..200 {
+            held.push(boxes(ONE, 100));
+            drop(second.frame_box([1u64; 2]).unwrap());
+        }
+        second.end_frame();
+        assert_eq!(used(), (2800 + 20_000 * 16, 160));
+        assert!(held.iter().flatten().all(|one| one[0] == one[1]));
+        drop(held);
+        alloc.end_frame();
+        assert_eq!(used(), (0, 0));
+        // What outlives its frame is charged as long as its chunk is kept apart.
+        alloc.begin_frame();
+        let late = boxes(ONE, 3);
+        reported(|| alloc.end_frame());
+        assert_eq!(used(), (48, 0));
+        drop(late);
+        assert_eq!(used(), (0, 0));
+    };
+    run();
+    // The arenas of threads that have ended go to the next ones.
+    for _ in 0..3 {
+        on_a_thread(run);
+    }
+    run();
+}
+
+#[test]
 fn guards_are_refused_beyond_the_hard_limit_until_they_close() {
     let alloc = limited("budgets_guard", 1024);
     alloc.with_tag("budgets_guard", |alloc| {

@@ -16,13 +16,24 @@ use crate::common::{address, on_a_thread, panics, small};
 type Log<T> = Arc<Mutex<Vec<T>>>;
 
 /// An allocator that is tracked, and its events.
+///
+/// Without those of blocks that a thread takes back: they may be what other tests' threads freed for the thread whose pools
+/// this one was given.
 fn tracked() -> (SmartAlloc, Log<FrameEvent>) {
     let alloc = small();
     alloc.enable_lifecycle_tracking();
     let log = Log::default();
     let sink = log.clone();
-    alloc.on_frame_event(move |event| sink.lock().unwrap().push(*event));
+    alloc.on_frame_event(move |event| {
+        if !is_taking_back(event) {
+            sink.lock().unwrap().push(*event);
+        }
+    });
     (alloc, log)
+}
+
+fn is_taking_back(event: &FrameEvent) -> bool {
+    matches!(event, FrameEvent::DeferredProcessed { .. })
 }
 
 fn take<T>(log: &Log<T>) -> Vec<T> {
@@ -183,6 +194,12 @@ fn a_block_freed_by_another_thread_is_told_of_with_both() {
     );
     assert_eq!(alloc.thread_frame_stats(there).cross_thread_frees, 1);
     // The ended thread has handed it over; the owner takes back no less than that.
+    let sink = log.clone();
+    alloc.on_frame_event(move |event| {
+        if is_taking_back(event) {
+            sink.lock().unwrap().push(*event);
+        }
+    });
     assert!(alloc.process_deferred_frees(usize::MAX) >= 1);
     let processed = take(&log);
     assert!(matches!(
@@ -279,9 +296,7 @@ fn threads_that_run_already_are_watched_from_their_next_frame() {
         alloc.enable_lifecycle_tracking();
         barrier.wait();
     });
-    let mut told = words(&take(&log));
-    // What other tests' threads freed for the thread whose pools this one was given.
-    told.retain(|word| !word.starts_with("processed"));
+    let told = words(&take(&log));
     assert_eq!(told, ["begin 1", "alloc 40", "free 40", "end 1"]);
 }
 
@@ -373,6 +388,9 @@ fn a_listener_may_use_the_allocator_and_is_not_told_of_itself() {
     let (count, inner) = (calls.clone(), alloc.clone());
     let kept: Mutex<Vec<PoolBox<u64>>> = Mutex::default();
     let id = alloc.on_frame_event(move |event| {
+        if is_taking_back(event) {
+            return;
+        }
         count.fetch_add(1, Relaxed);
         kept.lock().unwrap().push(inner.pool_box(1u64).unwrap());
         drop(inner.heap_box([0u8; 64]).unwrap());
@@ -396,7 +414,9 @@ fn a_listener_may_use_the_allocator_and_is_not_told_of_itself() {
     }
     assert_eq!(calls.load(Relaxed), 60);
     let summary = alloc.lifecycle().summary();
-    assert_eq!((summary.frames_completed, summary.missed_events), (20, 20));
+    assert_eq!(summary.frames_completed, 20);
+    // The beginning and the end of each frame, and perhaps what was taken back then.
+    assert!(summary.missed_events >= 20);
     assert!(alloc.lifecycle().remove_callback(id));
     assert!(!alloc.lifecycle().remove_callback(id));
     alloc.begin_frame();
@@ -414,8 +434,10 @@ fn listeners_may_be_added_and_removed_by_listeners() {
     let me = mine.clone();
     let id = alloc.on_frame_event(move |_| {
         let count = count.clone();
-        inner.on_frame_event(move |_| {
-            count.fetch_add(1, Relaxed);
+        inner.on_frame_event(move |event| {
+            if let FrameEvent::FrameEnd { .. } = event {
+                count.fetch_add(1, Relaxed);
+            }
         });
         if let Some(id) = me.lock().unwrap().take() {
             assert!(inner.lifecycle().remove_callback(id));
@@ -451,17 +473,21 @@ fn a_panicking_listener_leaves_the_allocator_whole() {
     });
     panics(|| alloc.begin_frame());
     assert!(alloc.frame_is_open());
-    let before = alloc.stats();
     panics(|| alloc.frame_box([0u8; 64]));
-    panics(|| alloc.pool_box([0u8; 64]));
-    panics(|| alloc.heap_box([0u8; 6400]));
+    // The totals of pools and heap are those of all tests.
+    let tag = TagId::from_path("events_panicking");
+    alloc.with_tag("events_panicking", |alloc| {
+        panics(|| alloc.pool_box([0u8; 64]));
+        panics(|| alloc.heap_box([0u8; 6400]));
+    });
+    let totals = framealloc::tags::TagTotals::capture().of(tag);
+    assert_eq!((totals.pool.allocs, totals.heap.allocs), (1, 1));
+    assert_eq!((totals.pool.live_bytes(), totals.heap.live_bytes()), (0, 0));
     let guard = alloc.frame();
     panics(|| drop(guard.try_alloc([0u8; 64])));
     panics(|| drop(guard.try_alloc([0u8; 300_000])));
     assert_eq!(guard.used_bytes(), 0);
     drop(guard);
-    let after = alloc.stats();
-    assert_eq!(after.heap_allocated, before.heap_allocated);
     panics(|| alloc.end_frame());
     assert!(!alloc.frame_is_open());
     assert!(others.load(Relaxed) >= 7);
@@ -612,9 +638,12 @@ fn an_allocators_hooks_hear_of_its_frames() {
     let log = Log::default();
     let sink = log.clone();
     assert!(!alloc.diagnostics().is_enabled());
-    let id = alloc
-        .diagnostics()
-        .add_listener(move |event| sink.lock().unwrap().push(*event));
+    let id = alloc.diagnostics().add_listener(move |event| {
+        // See `tracked`.
+        if !matches!(event, DiagnosticsEvent::DeferredFree { .. }) {
+            sink.lock().unwrap().push(*event);
+        }
+    });
     for _ in 0..10 {
         alloc.begin_frame();
         drop(alloc.frame_box([0u8; 5000]).unwrap());

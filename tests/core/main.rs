@@ -15,6 +15,7 @@ mod build_hints;
 mod checkpoints;
 mod common;
 mod diagnostics;
+mod event_order;
 mod events;
 mod everything;
 mod frame_map;

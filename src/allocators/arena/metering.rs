@@ -20,13 +20,13 @@
 //! would cost guards that are not counted; but a meter's home tells. So whoever wants to know what is used, or is about to
 //! refuse memory for it, *settles* the meters of closed guards first, whichever thread's they are.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefMut};
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::alloc::Layout;
 use std::sync::Arc;
 
-use super::{Arena, Big, GuardHome, Refused};
+use super::{Arena, Big, GuardHome, Refused, Unaudited};
 use crate::allocators::chunk::{self, Chunk};
 use crate::allocators::domain::Domain;
 use crate::allocators::layout::{self, footprint};
@@ -51,7 +51,7 @@ pub(crate) struct FramePayer {
 #[derive(Clone, Copy)]
 pub(crate) struct FrameCharge {
     payer: FramePayer,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Of these, what was charged to the thread.
     thread_bytes: usize,
 }
@@ -155,10 +155,10 @@ impl FrameCharge {
     }
 }
 
-/// What was charged for the leases in a chunk.
+/// What was charged for the leases in a standard chunk.
 pub(super) struct ChunkCharge {
     chunk: *mut Chunk,
-    charge: FrameCharge,
+    pub(super) charge: FrameCharge,
 }
 
 /// What a guard's allocations are counted by. Shared by the arena, which reuses it for one guard after another, and the
@@ -206,6 +206,8 @@ impl Arena {
         if by_domain && self.ledger_version.replace(ledger.version()) != ledger.version() {
             let budget = ledger.this_thread();
             // Kept by the ledger.
+            drop(self.charges());
+            self.tab.close();
             self.thread_budget
                 .set(budget.map_or(null(), |budget| Arc::as_ptr(&budget)));
         }
@@ -224,7 +226,7 @@ impl Arena {
         } else if self.is_metered() {
             self.escaping.set(self.escaping.get() & !METERED);
             local.look_for_watchers();
-            self.watch.forget_all();
+            self.forget_watched();
             local.limit.set(self.real_limit());
             self.move_chunks(self.hidden.replace(null_mut()));
             self.take_back_metered();
@@ -251,7 +253,8 @@ impl Arena {
                 continue;
             }
             meter.settle();
-            self.watch.guard_closed(Arc::as_ptr(meter));
+            let its = Arc::as_ptr(meter);
+            self.watch.freed_where(|watched| watched.guard == its);
             let chunks = meter.home.cache();
             meter.home.set_cache(null_mut());
             self.home.count(meter.home.bytes.swap(0, Relaxed) as usize);
@@ -296,43 +299,6 @@ impl Arena {
         }
     }
 
-    /// Leases a block in a metered arena that is active in `local`, in the common case: it fits the active chunk, the thread has
-    /// credit enough, and nobody else wants to know.
-    #[inline]
-    pub(crate) fn lease_on_credit(
-        &self,
-        local: &Local,
-        layout: Layout,
-        ledger: &Ledger,
-    ) -> Option<usize> {
-        if !self.thread_budget.get().is_null() || local.phases.get() != 0 {
-            return None;
-        }
-        let (known, payee) = local.known_payee.get()?;
-        if known != (ledger.version(), local.tag.get()) || !ledger.is_on() {
-            return None;
-        }
-        let start = local.ptr.get();
-        let (block, end) = layout::bump(start, self.real_limit(), layout)?;
-        let mut charges = self.charges.borrow_mut();
-        let last = charges.last_mut()?;
-        let same = last.chunk == self.top.get()
-            && last.charge.payer.thread.is_null()
-            && matches!(last.charge.payer.payee, Some(its) if core::ptr::eq(its.account, payee.account));
-        let bytes = footprint(layout.size());
-        if !same || !payee.slot.spend(bytes) {
-            return None;
-        }
-        last.charge.bytes += bytes;
-        if block != start {
-            // SAFETY: the padding lies in the active chunk, and is nobody's.
-            unsafe { chunk::credit(start, block - start) };
-        }
-        local.ptr.set(end);
-        local.hood();
-        Some(block)
-    }
-
     /// Leases a block that was admitted, in a metered arena that is active in `local`.
     pub(crate) fn lease_metered(
         &self,
@@ -362,7 +328,8 @@ impl Arena {
         local.hood();
         let block = leased?;
         if !charge.is_nothing() {
-            self.charge_chunk(chunk_of(block), charge);
+            let charged = self.charge_chunk(chunk_of(block), charge);
+            self.open_tab(local, chunk_of(block), charge, charged);
         }
         if local.phases.get() != 0 {
             phases::count(self.domain_id, layout.size());
@@ -390,23 +357,65 @@ impl Arena {
         }
     }
 
-    fn charge_chunk(&self, chunk: *mut Chunk, charge: FrameCharge) {
+    /// The charges of chunks, up to date.
+    fn charges(&self) -> RefMut<'_, Unaudited<ChunkCharge>> {
         let mut charges = self.charges.borrow_mut();
-        if let Some(last) = charges
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.chunk == chunk && entry.charge.same_payer(&charge))
+        self.tab.settle(&mut charges);
+        charges
+    }
+
+    /// What follows a lease for which `charge` was added to the charge with this index, and that is like it, is paid for the same
+    /// way, if its thread may pay from credit.
+    fn open_tab(
+        &self,
+        local: &Local,
+        chunk: *mut Chunk,
+        charge: FrameCharge,
+        index: Option<usize>,
+    ) {
+        if let Some(index) = index
+            && let Some(payee) = charge.payer.payee
+            && charge.payer.thread.is_null()
+            && self.thread_budget.get().is_null()
+            && chunk == self.top.get()
+            && local.phases.get() == 0
         {
-            last.charge.add(charge);
+            self.tab.open(payee.account, chunk, index);
+        }
+    }
+
+    /// Returns which charge it was added to, of a standard chunk.
+    fn charge_chunk(&self, chunk: *mut Chunk, charge: FrameCharge) -> Option<usize> {
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        if unsafe { (*chunk).is_big } {
+            self.bigs.borrow_mut().of(chunk).charge = Some(charge);
+            return None;
+        }
+        let mut charges = self.charges();
+        let is_its = |entry: &ChunkCharge| entry.chunk == chunk && entry.charge.same_payer(&charge);
+        if let Some(index) = charges.iter().rposition(is_its) {
+            charges[index].charge.add(charge);
+            Some(index)
         } else {
             charges.push(ChunkCharge { chunk, charge });
+            Some(charges.len() - 1)
         }
     }
 
     /// Releases what was charged for leases in a chunk that is free again.
     pub(super) fn release_charges(&self, chunk: *mut Chunk) {
-        self.watch.chunk_freed(chunk);
-        self.charges.borrow_mut().retain(|entry| {
+        self.chunk_freed(chunk);
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        if unsafe { (*chunk).is_big } {
+            let charge = self.bigs.borrow_mut().of(chunk).charge.take();
+            if let Some(charge) = charge {
+                charge.release();
+            }
+            return;
+        }
+        let mut charges = self.charges();
+        self.tab.close();
+        charges.retain(|entry| {
             let stays = entry.chunk != chunk;
             if !stays {
                 entry.charge.release();
@@ -418,7 +427,8 @@ impl Arena {
     /// A block at `block` has become smaller by `bytes`.
     pub(crate) fn release_some(&self, block: usize, bytes: usize) {
         let chunk = chunk_of(block);
-        let mut charges = self.charges.borrow_mut();
+        // The last block of the active chunk, which is a standard one.
+        let mut charges = self.charges();
         if let Some(entry) = charges.iter_mut().rev().find(|entry| entry.chunk == chunk) {
             entry.charge.release_part(bytes);
         }

@@ -21,6 +21,7 @@ mod mark;
 mod metering;
 mod region;
 mod seals;
+mod tab;
 mod watch;
 
 use core::cell::{Cell, RefCell};
@@ -30,10 +31,11 @@ use std::alloc::{Layout, System};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use big::{Big, big_of};
+use big::{Big, Bigs};
 use metering::{ChunkCharge, METERED};
 use region::Region;
 use seals::Seals;
+use tab::Tab;
 use watch::Watch;
 
 use super::chunk::{self, Chunk, State, payload_start};
@@ -81,6 +83,7 @@ pub(crate) struct Arena {
     pub(crate) phased: Cell<bool>,
     /// What leases are charged for, by chunk.
     charges: RefCell<Unaudited<ChunkCharge>>,
+    tab: Tab,
     meters: RefCell<Unaudited<Arc<GuardMeter>>>,
     /// The state of the ledger in which `thread_budget` was looked up. The ledger keeps the budget.
     ledger_version: Cell<u64>,
@@ -101,7 +104,7 @@ pub(crate) struct Arena {
     limits: ArenaLimits,
     regions: RefCell<Unaudited<Region>>,
     carved: Cell<usize>,
-    bigs: RefCell<Unaudited<Big>>,
+    bigs: RefCell<Bigs>,
     /// Bytes leased in chunks that were left in the present frame.
     left_bytes: Cell<usize>,
     /// `home.bytes` at the last rewind.
@@ -132,6 +135,7 @@ impl Arena {
             ended: Cell::new(false),
             phased: Cell::new(false),
             charges: RefCell::new(Unaudited::new_in(System)),
+            tab: Tab::new(),
             meters: RefCell::new(Unaudited::new_in(System)),
             ledger_version: Cell::new(0),
             thread_budget: Cell::new(null()),
@@ -144,7 +148,7 @@ impl Arena {
             limits,
             regions: RefCell::new(Unaudited::new_in(System)),
             carved: Cell::new(0),
-            bigs: RefCell::new(Unaudited::new_in(System)),
+            bigs: RefCell::new(Bigs::new()),
             left_bytes: Cell::new(0),
             guard_mark: Cell::new(0),
             lease_bytes: AtomicU64::new(0),
@@ -268,19 +272,20 @@ impl Arena {
                 next = chunk.next.get();
             }
         }
-        self.watch.frame_ended(domain.hub());
-        let countdown = self.countdown.get() - 1;
+        self.frame_ended_for_watched(domain.hub());
+        // From here on with nothing borrowed: what is told and reported may run code that uses this very arena (I6).
+        self.watch.tell_freed(domain.hub());
+        let countdown = self.countdown.get().saturating_sub(1);
         self.countdown.set(countdown);
         if countdown == 0 {
             self.countdown.set(WINDOW);
-            if self.is_idle() {
+            // Another thread may get the memory: not before it was told of as free.
+            if self.is_idle() && !self.watch.has_to_tell() {
                 self.look_over();
             }
         }
-        // Last, and with nothing borrowed: the report may run code that uses this very arena (I6).
-        self.watch.tell_freed(domain.hub());
         for _ in &unended {
-            domain.hub().tell(Event::ZoneEnded);
+            domain.hub().tell(&Event::ZoneEnded);
         }
         if !escaped.is_empty() {
             domain.report_escapes(escaped);
@@ -365,19 +370,20 @@ impl Arena {
                 (*chunk).limit.get().wrapping_sub(payload_start(chunk)),
             );
         }
-        let freed = self.watch.take_freed();
-        if self.ended.get() {
-            self.offer();
-        }
-        if !freed.is_empty()
-            && let Some(domain) = self.domain.upgrade()
-        {
-            watch::tell(freed, domain.hub());
+        let _offer = OfferWhenTold(self);
+        // None if the lease was ended by the domain itself, which is going: nobody listens any more.
+        if self.watch.has_to_tell() && self.domain.strong_count() != 0 {
+            // SAFETY: whose lease has just ended borrows a handle of the domain (I1).
+            let domain = unsafe { &*self.domain.as_ptr() };
+            self.watch.tell_freed(domain.hub());
         }
     }
 
-    /// Offers the arena for adoption, if nothing of it is in use.
+    /// Offers the arena for adoption, if its thread has ended and nothing of it is in use.
     fn offer(&self) {
+        if !self.ended.get() {
+            return;
+        }
         self.take_back_metered();
         if self.is_idle()
             && let Some(domain) = self.domain.upgrade()
@@ -430,10 +436,9 @@ impl Arena {
     #[inline(never)]
     fn recycle_big(&self, chunk: *mut Chunk) {
         let mut bigs = self.bigs.borrow_mut();
-        let big = big_of(&mut bigs, chunk);
+        let big = bigs.free(chunk);
         // SAFETY: the block is free.
         unsafe { os::poison(big.block(), big.capacity()) };
-        big.free = true;
     }
 
     /// Nothing of the arena is in use: no chunk is retired, active or a guard's (not even a forgotten one's).
@@ -453,10 +458,6 @@ impl Arena {
         self.hidden.set(null_mut());
         let mut regions = self.regions.borrow_mut();
         let mut bigs = self.bigs.borrow_mut();
-        for big in bigs.iter_mut() {
-            big.owner = null_mut();
-            big.free = true;
-        }
         let chunks: usize = regions.iter().map(|region| region.chunks).sum();
         let wanted = peak.max(limits.start_chunks);
         let roomy = wanted <= chunks / 2;
@@ -472,18 +473,11 @@ impl Arena {
                 regions.push(region);
             }
         }
-        bigs.retain_mut(|big| {
-            let used = core::mem::replace(&mut big.used, false);
-            if !used {
-                // SAFETY: it is free, and free big chunks are on no list.
-                unsafe { big.unmap() };
-            }
-            used
-        });
+        bigs.look_over();
         self.note_capacity(&regions, &bigs);
     }
 
-    fn note_capacity(&self, regions: &[Region], bigs: &[Big]) {
+    fn note_capacity(&self, regions: &[Region], bigs: &Bigs) {
         let chunks: usize = regions.iter().map(|region| region.chunks).sum();
         let bytes = chunks * self.limits.payload + bigs.iter().map(Big::capacity).sum::<usize>();
         self.capacity.store(bytes, Relaxed);
@@ -636,16 +630,12 @@ impl Arena {
         let most = size.saturating_mul(2).max(layout::BIG_STEP);
         let fits = |big: &Big| {
             big.promoted == promoted
-                && big.is_free()
                 && big.block().is_multiple_of(layout.align())
                 && layout::header_is_adjacent(big.offset)
                     == layout::header_is_adjacent(layout.align())
                 && (size..=most).contains(&big.capacity())
         };
-        if let Some(big) = bigs.iter_mut().find(|big| fits(big)) {
-            big.free = false;
-            big.owner = null_mut();
-            big.used = true;
+        if let Some(big) = bigs.take(fits) {
             return Ok((big.header(), big.block()));
         }
         let room = self.room(&mut bigs, size);
@@ -657,19 +647,11 @@ impl Arena {
         if self.limits.huge_pages {
             os::advise_huge_pages(start, mapping);
         }
-        let big = Big {
-            start,
-            mapping,
-            offset,
-            free: false,
-            owner: null_mut(),
-            used: true,
-            promoted,
-        };
+        let big = Big::new(start, mapping, offset, promoted);
         let (chunk, block) = (big.header(), big.block());
         // SAFETY: the header's place is in the mapping, before the block, and aligned: see `layout::big_chunk`.
         unsafe { chunk.write(Chunk::new(self, block, true)) };
-        bigs.push(big);
+        bigs.add(big);
         self.note_capacity(&self.regions.borrow(), &bigs);
         Ok((chunk, block))
     }
@@ -682,8 +664,7 @@ impl Arena {
         promoted: bool,
     ) -> Result<usize, Refused> {
         let (chunk, block) = self.take_big(layout, promoted)?;
-        let mut bigs = self.bigs.borrow_mut();
-        big_of(&mut bigs, chunk).owner = first;
+        self.bigs.borrow_mut().pass_to_guard(chunk, first);
         // SAFETY: the chunk is ours and on no list; the guard's first chunk is its own (I3).
         unsafe {
             (*chunk).balance.set(footprint(layout.size()) as isize);
@@ -720,14 +701,14 @@ impl Arena {
             }
             (*before).next.set((*chunk).next.get());
         }
-        big_of(&mut self.bigs.borrow_mut(), chunk).owner = null_mut();
+        self.bigs.borrow_mut().take_from_guard(chunk);
         self.recycle_big(chunk);
     }
 
     /// Bytes that the arena may still take. Free big chunks are given back if `wanted` needs their room.
-    fn room(&self, bigs: &mut Unaudited<Big>, wanted: usize) -> usize {
+    fn room(&self, bigs: &mut Bigs, wanted: usize) -> usize {
         let chunks = self.carved.get() * self.limits.payload;
-        let room = |bigs: &[Big]| {
+        let room = |bigs: &Bigs| {
             let limited = bigs.iter().filter(|big| !big.promoted);
             let held = chunks + limited.map(Big::capacity).sum::<usize>();
             self.limits.limit.saturating_sub(held)
@@ -736,14 +717,8 @@ impl Arena {
         if now >= wanted || !bigs.iter().any(Big::is_free) {
             return now;
         }
-        bigs.retain(|big| {
-            let free = big.is_free();
-            if free {
-                // SAFETY: free big chunks are on no list.
-                unsafe { big.unmap() };
-            }
-            !free
-        });
+        // Another thread may get the memory: not before it was told of as free.
+        bigs.unmap_free(|big| !self.watch.has_to_tell_of(big.header()));
         room(bigs)
     }
 
@@ -855,6 +830,15 @@ impl Arena {
     }
 }
 
+/// Offers an arena when it drops: only when it was told what was freed in it may another thread tell of its memory.
+struct OfferWhenTold<'a>(&'a Arena);
+
+impl Drop for OfferWhenTold<'_> {
+    fn drop(&mut self) {
+        self.0.offer();
+    }
+}
+
 impl Drop for Arena {
     fn drop(&mut self) {
         // Every lease and guard is gone or was forgotten: they borrowed a handle of the domain.
@@ -862,10 +846,8 @@ impl Drop for Arena {
             // SAFETY: see above.
             unsafe { region.unmap() };
         }
-        for big in self.bigs.get_mut().drain(..) {
-            // SAFETY: see above.
-            unsafe { big.unmap() };
-        }
+        // SAFETY: see above.
+        unsafe { self.bigs.get_mut().unmap_all() };
     }
 }
 

@@ -6,9 +6,10 @@
 //! of guards when the guard is seen to have closed.
 //!
 //! - **A block is told of as free before its memory is used again**: what was freed waits here, and who is about to tell of a new
-//!   block tells of that first.
+//!   block tells of that first. Until then its memory does not leave the arena.
 
 use core::cell::{Cell, RefCell};
+use core::ops::Range;
 use core::ptr::null;
 use std::alloc::System;
 
@@ -30,7 +31,7 @@ pub(crate) const NO_GUARD: *const GuardMeter = null();
 pub(super) struct Watched {
     chunk: *mut Chunk,
     /// The meter of the guard that it is of, or [`NO_GUARD`].
-    guard: *const GuardMeter,
+    pub(super) guard: *const GuardMeter,
     block: Block,
     /// Ends of frames that it has seen.
     frames: u64,
@@ -40,8 +41,8 @@ pub(super) struct Watched {
 }
 
 pub(super) struct Watch {
-    /// Leases with chunks of their own.
-    followed: RefCell<Unaudited<Watched>>,
+    /// Leases with chunks of their own: they are with those, in [`Big::followed`](super::Big).
+    followed: Cell<usize>,
     others: RefCell<Unaudited<Watched>>,
     freed: RefCell<Unaudited<Watched>>,
     any: Cell<bool>,
@@ -50,7 +51,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) const fn new() -> Self {
         Self {
-            followed: RefCell::new(Unaudited::new_in(System)),
+            followed: Cell::new(0),
             others: RefCell::new(Unaudited::new_in(System)),
             freed: RefCell::new(Unaudited::new_in(System)),
             any: Cell::new(false),
@@ -59,47 +60,112 @@ impl Watch {
 
     /// Whether one more block may be followed.
     pub(super) fn has_room(&self) -> bool {
-        self.followed.borrow().len() < FOLLOWED
+        self.followed.get() < FOLLOWED
     }
 
-    /// A chunk is free again, and whatever was in it.
-    pub(super) fn chunk_freed(&self, chunk: *mut Chunk) {
+    /// Blocks are free again, of those that are not followed.
+    pub(super) fn freed_where(&self, is_freed: impl Fn(&Watched) -> bool) {
         if !self.any.get() {
             return;
         }
-        let mut followed = self.followed.borrow_mut();
-        if let Some(index) = followed.iter().position(|watched| watched.chunk == chunk) {
-            self.freed.borrow_mut().push(followed.swap_remove(index));
-            return;
-        }
-        self.take_others(|watched| watched.guard.is_null() && watched.chunk == chunk);
-    }
-
-    /// A guard has closed.
-    pub(super) fn guard_closed(&self, meter: *const GuardMeter) {
-        if self.any.get() {
-            self.take_others(|watched| watched.guard == meter);
-        }
-    }
-
-    fn take_others(&self, is_freed: impl Fn(&Watched) -> bool) {
-        let (mut others, mut freed) = (self.others.borrow_mut(), self.freed.borrow_mut());
+        let mut others = self.others.borrow_mut();
         let mut index = 0;
         while index < others.len() {
             if is_freed(&others[index]) {
-                freed.push(others.swap_remove(index));
+                self.freed.borrow_mut().push(others.swap_remove(index));
             } else {
                 index += 1;
             }
         }
     }
 
-    /// A frame has ended, and its chunks are retired or free.
-    pub(super) fn frame_ended(&self, hub: &Hub) {
-        if !self.any.get() {
+    /// Whether something has been freed and not told of.
+    pub(super) fn has_to_tell(&self) -> bool {
+        !self.freed.borrow().is_empty()
+    }
+
+    /// Whether something in this chunk was told of as allocated, and not yet as free.
+    pub(super) fn has_to_tell_of(&self, chunk: *mut Chunk) -> bool {
+        let lists = [&self.others, &self.freed];
+        let is_in_it = |watched: &Watched| watched.chunk == chunk;
+        lists.iter().any(|list| list.borrow().iter().any(is_in_it))
+    }
+
+    /// Tells of what has been freed. User code may run; if it panics, the rest is told of all the same.
+    pub(super) fn tell_freed(&self, hub: &Hub) {
+        if !self.has_to_tell() {
             return;
         }
-        for watched in &mut *self.followed.borrow_mut() {
+        let mut telling = Telling {
+            watch: self,
+            hub,
+            blocks: self.freed.replace(Unaudited::new_in(System)),
+            next: 0,
+        };
+        telling.go_on();
+    }
+}
+
+/// Blocks that are being told of as free.
+struct Telling<'a> {
+    watch: &'a Watch,
+    hub: &'a Hub,
+    blocks: Unaudited<Watched>,
+    next: usize,
+}
+
+impl Telling<'_> {
+    fn go_on(&mut self) {
+        while let Some(&Watched { block, frames, .. }) = self.blocks.get(self.next) {
+            self.next += 1;
+            self.hub.behavior.freed(block, frames == 0);
+            self.hub.tell(&Event::Freed {
+                block,
+                by: this_thread(),
+            });
+        }
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        // What is left if a listener has panicked: another one's panic ends where it is, on a thread that unwinds.
+        self.go_on();
+        self.blocks.clear();
+        let mut freed = self.watch.freed.borrow_mut();
+        if freed.capacity() == 0 {
+            // The next blocks take the same memory.
+            core::mem::swap(&mut *freed, &mut self.blocks);
+        }
+    }
+}
+
+impl Arena {
+    /// A chunk is free again, and whatever was leased in it.
+    pub(super) fn chunk_freed(&self, chunk: *mut Chunk) {
+        if !self.watch.any.get() {
+            return;
+        }
+        // SAFETY: the chunk is mapped and this thread's (I2).
+        if unsafe { (*chunk).is_big }
+            && let Some(watched) = self.bigs.borrow_mut().of(chunk).followed.take()
+        {
+            self.watch.followed.update(|followed| followed - 1);
+            self.watch.freed.borrow_mut().push(watched);
+            return;
+        }
+        let is_lease = |watched: &Watched| watched.guard.is_null();
+        self.watch
+            .freed_where(|watched| is_lease(watched) && watched.chunk == chunk);
+    }
+
+    /// A frame has ended, and its chunks are retired or free.
+    pub(super) fn frame_ended_for_watched(&self, hub: &Hub) {
+        if self.watch.followed.get() == 0 {
+            return;
+        }
+        let mut bigs = self.bigs.borrow_mut();
+        for watched in bigs.iter_mut().filter_map(|big| big.followed.as_mut()) {
             // SAFETY: a followed block's chunk is retired, and mapped until it is recycled (I1).
             if unsafe { (*watched.chunk).escaping_bytes() } == 0 {
                 // Kept on purpose: a retained value's.
@@ -112,41 +178,28 @@ impl Watch {
         }
     }
 
-    /// What has been freed and not told of.
-    pub(super) fn take_freed(&self) -> Unaudited<Watched> {
-        if !self.any.get() {
-            return Unaudited::new_in(System);
-        }
-        self.freed.replace(Unaudited::new_in(System))
-    }
-
-    /// Tells of what has been freed. User code may run.
-    pub(super) fn tell_freed(&self, hub: &Hub) {
-        tell(self.take_freed(), hub);
-    }
-
     /// Nobody listens any more.
-    pub(super) fn forget_all(&self) {
-        if self.any.replace(false) {
-            for list in [&self.followed, &self.others, &self.freed] {
-                list.borrow_mut().clear();
+    pub(super) fn forget_watched(&self) {
+        if !self.watch.any.replace(false) {
+            return;
+        }
+        for list in [&self.watch.others, &self.watch.freed] {
+            list.borrow_mut().clear();
+        }
+        if self.watch.followed.replace(0) != 0 {
+            for big in self.bigs.borrow_mut().iter_mut() {
+                big.followed = None;
             }
         }
     }
-}
 
-/// Tells of blocks that are free. User code may run.
-pub(super) fn tell(freed: Unaudited<Watched>, hub: &Hub) {
-    for Watched { block, frames, .. } in freed {
-        hub.behavior.freed(block, frames == 0);
-        hub.tell(Event::Freed {
-            block,
-            by: this_thread(),
+    /// The open guard of this meter gives blocks back: those that lie at these addresses.
+    pub(crate) fn guard_gave_back(&self, meter: *const GuardMeter, addresses: Range<usize>) {
+        self.watch.freed_where(|watched| {
+            watched.guard == meter && addresses.contains(&watched.block.address)
         });
     }
-}
 
-impl Arena {
     /// Remembers a block that was just allocated, and tells of it, after what was freed before. User code may run.
     ///
     /// `guard` is the meter of the guard that it is of, or [`NO_GUARD`]; `frame` the number of the frame.
@@ -155,6 +208,8 @@ impl Arena {
         // SAFETY: the chunk of a live block is mapped (I1, I3).
         let alone = unsafe { (*chunk).is_big };
         let followed = guard.is_null() && alone;
+        // What guards held that have closed may be where the block is.
+        self.take_back_metered();
         self.watch.tell_freed(hub);
         #[cfg(feature = "debug")]
         let trace = if followed {
@@ -164,23 +219,24 @@ impl Arena {
         };
         if followed || hub.wants_blocks() {
             self.watch.any.set(true);
-            let list = if followed {
-                &self.watch.followed
-            } else {
-                &self.watch.others
-            };
-            list.borrow_mut().push(Watched {
+            let watched = Watched {
                 chunk,
                 guard,
                 block,
                 frames: 0,
                 #[cfg(feature = "debug")]
                 trace,
-            });
+            };
+            if followed {
+                self.watch.followed.update(|followed| followed + 1);
+                self.bigs.borrow_mut().of(chunk).followed = Some(watched);
+            } else {
+                self.watch.others.borrow_mut().push(watched);
+            }
         }
         // A guard's memory cannot outlive the guard.
         let to_its_end = followed || !guard.is_null();
         hub.behavior.allocated(block, to_its_end, true);
-        hub.tell(Event::Allocated { block, frame });
+        hub.tell(&Event::Allocated { block, frame });
     }
 }

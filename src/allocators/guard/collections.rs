@@ -2,6 +2,7 @@
 
 use core::alloc::Layout;
 use core::hash::BuildHasher;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 use super::{Frame, arena_of, exhausted};
@@ -120,7 +121,7 @@ impl Frame<'_> {
         } else if self.arena().is_big(layout) {
             // SAFETY: the block is this guard's, and the caller gives it up.
             unsafe { self.arena().take_back_big(start, self.first) };
-            self.refund(bytes);
+            self.refund(start..start + bytes);
         }
     }
 
@@ -184,15 +185,16 @@ impl Frame<'_> {
         // SAFETY: the guard is open.
         if unsafe { GuardMeter::of(self.first) }.is_some() {
             self.limit.set(self.ptr.get());
-            self.refund(before - self.ptr.get());
+            self.refund(self.ptr.get()..before);
         }
     }
 
-    /// Gives budgets back what a freed block was charged.
-    fn refund(&self, bytes: usize) {
+    /// Gives budgets back what was charged for these addresses, which are free.
+    fn refund(&self, freed: Range<usize>) {
         // SAFETY: the guard is open.
         if let Some(meter) = unsafe { GuardMeter::of(self.first) } {
-            meter.give_back(bytes);
+            meter.give_back(freed.len());
+            self.arena().guard_gave_back(meter, freed);
         }
     }
 

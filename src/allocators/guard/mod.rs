@@ -315,16 +315,20 @@ fn tell(
 ) {
     struct Untold<'a> {
         arena: &'a Arena,
+        meter: *const GuardMeter,
         first: *mut Chunk,
         top: *mut Chunk,
         next: &'a Next,
     }
     impl Drop for Untold<'_> {
         fn drop(&mut self) {
+            // Some may have been told of it.
+            let block = self.next.block;
+            self.arena.guard_gave_back(self.meter, block..block + 1);
             // SAFETY: a chunk that was taken for this block is in nobody's use. The guard is open.
             unsafe {
                 if self.next.top == self.top {
-                    self.arena.take_back_big(self.next.block, self.first);
+                    self.arena.take_back_big(block, self.first);
                 } else {
                     self.arena.recycle(self.next.top, 0);
                 }
@@ -333,6 +337,7 @@ fn tell(
     }
     let unless_told = Untold {
         arena,
+        meter,
         first,
         top,
         next,

@@ -9,34 +9,45 @@ use core::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Orde
 use std::alloc::Layout;
 
 use super::class::{block_index, blocks_per_page, class_size};
-use super::heap::{Lists, PoolHeap, leave_on_list, page_of};
+use super::heap::{leave_on_list, owner_of, page_of};
 use super::remote::Block;
 use crate::allocators::os;
 use crate::allocators::payer::{Charge, Payer};
 use crate::allocators::record::add;
 use crate::allocators::thread::Local;
 
-/// The entry for `block` in its page's table of charges. `None` if the page has no table, and there is no memory for one.
+/// The entry for `block` in its page's table of charges, if the page has one.
 ///
 /// # Safety
 ///
-/// `block` is a pooled block of `class`, and of a page of charged blocks if a table is to be made.
-pub(super) unsafe fn charge_entry(
+/// `block` is a pooled block of `class`.
+#[inline(always)]
+pub(super) unsafe fn charge_entry(block: *mut Block, class: usize) -> Option<&'static AtomicUsize> {
+    let page = page_of(block);
+    // SAFETY: pages are never freed, nor are their tables (I5), which have an entry for each block.
+    unsafe {
+        let table = (*page).charges.load(Acquire);
+        let index = block_index(class, block as usize - page as usize);
+        (!table.is_null()).then(|| &*table.add(index))
+    }
+}
+
+/// The same, of a page that gets a table if it has none. `None` if there is no memory for one.
+///
+/// # Safety
+///
+/// `block` is a pooled block of `class`, and of a page of charged blocks.
+pub(super) unsafe fn new_charge_entry(
     block: *mut Block,
     class: usize,
-    make: bool,
 ) -> Option<&'static AtomicUsize> {
     let page = page_of(block);
-    // SAFETY: pages are never freed, nor are their tables (I5).
+    // SAFETY: as in `charge_entry`.
     unsafe {
-        let mut table = (*page).charges.load(Acquire);
-        if table.is_null() {
-            if !make {
-                return None;
-            }
+        if (*page).charges.load(Acquire).is_null() {
             let layout = Layout::array::<AtomicUsize>(blocks_per_page(class)).ok()?;
             let fresh = os::map(layout)?;
-            table = fresh.cast::<AtomicUsize>().as_ptr();
+            let table = fresh.cast::<AtomicUsize>().as_ptr();
             for index in 0..blocks_per_page(class) {
                 table
                     .add(index)
@@ -44,13 +55,12 @@ pub(super) unsafe fn charge_entry(
             }
             // Blocks of a page may be in use by several threads.
             let charges = &(*page).charges;
-            if let Err(first) = charges.compare_exchange(null_mut(), table, Release, Acquire) {
+            let first = charges.compare_exchange(null_mut(), table, Release, Acquire);
+            if first.is_err() {
                 os::unmap(fresh, layout);
-                table = first;
             }
         }
-        let index = block_index(class, block as usize - page as usize);
-        Some(&*table.add(index))
+        charge_entry(block, class)
     }
 }
 
@@ -64,14 +74,16 @@ pub(super) fn take_on_credit(local: &Local, class: usize, payer: &Payer) -> Opti
     let heap = unsafe { &(*local.record.get()).charged };
     let block = heap.first(class)?;
     // SAFETY: a block of this class, of a page of this heap.
-    let entry = unsafe { charge_entry(block, class, false) }?;
+    let entry = unsafe { charge_entry(block, class) }?;
     if !payee.slot.spend(size) {
         return None;
     }
-    heap.pop(Lists::FREE, class);
+    // SAFETY: nothing has been taken or put there since.
+    unsafe { heap.take_first(block, class) };
     entry.store(Charge::account(payee.account).to_word(), Relaxed);
     local.counters().pool.allocated(size);
     add(&heap.allocs[class], 1);
+    os::reveal(block as usize, size);
     NonNull::new(block.cast())
 }
 
@@ -79,17 +91,17 @@ pub(super) fn take_on_credit(local: &Local, class: usize, payer: &Payer) -> Opti
 ///
 /// # Safety
 ///
-/// `block` is of `class` and the caller's to give; `entry` is its charge, and `owner` its page's heap.
+/// `block` is of `class` and the caller's to give.
 #[inline(always)]
-pub(super) unsafe fn free_into_credit(
-    local: &Local,
-    block: *mut Block,
-    class: usize,
-    owner: *const PoolHeap,
-    entry: &AtomicUsize,
-) -> bool {
-    // SAFETY: entries hold charges.
-    let charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
+pub(super) unsafe fn free_into_credit(local: &Local, block: *mut Block, class: usize) -> bool {
+    // SAFETY: the block is pooled; entries hold charges; pages are never freed (I5).
+    let (entry, charge, owner) = unsafe {
+        let Some(entry) = charge_entry(block, class) else {
+            return false;
+        };
+        let charge = Charge::from_word(entry.load(Relaxed));
+        (entry, charge, owner_of(block))
+    };
     let Some(payee) = charge.payee_with_credit(local) else {
         return false;
     };

@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::Layout;
 
 use super::batch::{self, Batch};
-use super::charged::{self, charge_entry};
+use super::charged::{self, charge_entry, new_charge_entry};
 use super::class::{CLASSES, PAGE, blocks_per_page, class_size, first_block};
 use super::deferred::{self, Mode, Notice, Queue, Returns};
 use super::remote::Block;
@@ -267,6 +267,17 @@ impl PoolHeap {
         list.set(block);
     }
 
+    /// Takes the block that [`first`](Self::first) has returned.
+    ///
+    /// # Safety
+    ///
+    /// It has, just now.
+    #[inline(always)]
+    pub(super) unsafe fn take_first(&self, block: *mut Block, class: usize) {
+        // SAFETY: blocks on the list are free and ours.
+        self.free[class].set(unsafe { Block::next(block) });
+    }
+
     /// The free block that would be taken next.
     #[inline(always)]
     pub(super) fn first(&self, class: usize) -> Option<*mut Block> {
@@ -338,7 +349,6 @@ fn allocate_slowly(
     if lists == Lists::EMPTY
         && let Some(block) = charged::take_on_credit(local, class, payer)
     {
-        os::reveal(block.as_ptr() as usize, class_size(class));
         return Ok(block);
     }
     allocate_with_care(local, class, layout, lists, payer)
@@ -384,16 +394,17 @@ fn allocate_with_care(
         // If a listener panics, the block is free again.
         let unless_told = Untold { block, class };
         if before != Some(pages()) {
-            hub.tell(Event::Refilled {
+            hub.tell(&Event::Refilled {
                 class,
                 blocks: blocks_per_page(class),
             });
         }
         // SAFETY: a block of this class, of a page of charged blocks: its entry is there.
-        if let Some(entry) = unsafe { charge_entry(block.as_ptr().cast(), class, false) } {
+        if let Some(entry) = unsafe { charge_entry(block.as_ptr().cast(), class) } {
             entry.store(charge.watched().to_word(), Relaxed);
         }
-        hub.allocated(AllocKind::Pool, block.as_ptr() as usize, layout.size());
+        let address = block.as_ptr() as usize;
+        hub.allocated(AllocKind::Pool, address, layout.size(), payer.frame_here());
         core::mem::forget(unless_told);
     }
     Ok(block)
@@ -432,7 +443,7 @@ fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>
     let taken = NonNull::new(block.cast::<u8>())?;
     if let Some(tag) = charge.charged_tag() {
         // SAFETY: a block of this class, of a page of this heap.
-        let Some(entry) = (unsafe { charge_entry(block, class, true) }) else {
+        let Some(entry) = (unsafe { new_charge_entry(block, class) }) else {
             // SAFETY: just taken.
             unsafe { heap.put(block, class) };
             return None;
@@ -481,14 +492,19 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 #[inline(never)]
 unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     os::reveal(block as usize, links_of(class) * size_of::<*mut Block>());
-    // SAFETY: as in `free`.
-    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class, false)) };
-    if let Some(entry) = entry
-        // SAFETY: the caller's contract.
-        && unsafe { charged::free_into_credit(local, block, class, owner, entry) }
-    {
-        return;
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !charged::free_into_credit(local, block, class) {
+            free_elsewhere(local, block, class);
+        }
     }
+}
+
+/// Frees a block of another thread's, or for which somebody else is to be paid or told.
+#[inline(never)]
+unsafe fn free_elsewhere(local: &Local, block: *mut Block, class: usize) {
+    // SAFETY: as in `free`.
+    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class)) };
     let record = local.record();
     // Most of the time, another block goes where the last one went.
     if let (Some(record), None) = (record, entry)
@@ -517,7 +533,6 @@ unsafe fn free_with_care(
         charge = unsafe { Charge::from_word(entry.load(Relaxed)) };
         entry.store(Charge::NOBODY.to_word(), Relaxed);
         if charge.is_watched() {
-            // Before another block can have its address.
             freed = events::forget(block as usize);
         }
         if let Some(tag) = charge.charged_tag() {
@@ -528,22 +543,57 @@ unsafe fn free_with_care(
             }
         }
     }
-    let notice = match record {
-        // SAFETY: the block is ours to give.
-        Some(record) => unsafe { give_back(record, block, owner, class) },
-        None => {
-            LIMBO.pool.gave[class].fetch_add(1, Relaxed);
-            let batch = Batch::new();
-            batch.add(block, owner);
-            deferred::hand_over(&batch)
-        }
+    let freeing = Freeing {
+        record,
+        block,
+        class,
+        owner,
+        charge,
     };
-    // When the block is: whoever gets the budget finds it free.
-    charge.release(class_size(class));
-    // Last: both run user code.
+    // Before anybody can have its address, and tell of that. Runs user code; if it panics, the block is given back all the same.
+    let unless_told = OnPanic(&freeing);
     freed.tell();
-    if let Some(notice) = notice {
+    core::mem::forget(unless_told);
+    // Last: it runs user code.
+    if let Some(notice) = freeing.give_back() {
         notice.report();
+    }
+}
+
+/// A block that is to be given back.
+struct Freeing {
+    record: Option<&'static Record>,
+    block: *mut Block,
+    class: usize,
+    owner: *const PoolHeap,
+    charge: Charge,
+}
+
+impl Freeing {
+    fn give_back(&self) -> Option<Notice> {
+        let notice = match self.record {
+            // SAFETY: the block is ours to give.
+            Some(record) => unsafe { give_back(record, self.block, self.owner, self.class) },
+            None => {
+                LIMBO.pool.gave[self.class].fetch_add(1, Relaxed);
+                let batch = Batch::new();
+                batch.add(self.block, self.owner);
+                deferred::hand_over(&batch)
+            }
+        };
+        // When the block is: whoever gets the budget finds it free.
+        self.charge.release(class_size(self.class));
+        notice
+    }
+}
+
+/// Gives the block back when a listener has panicked.
+struct OnPanic<'a>(&'a Freeing);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        // Nothing is reported on top of that panic.
+        let _ = self.0.give_back();
     }
 }
 
