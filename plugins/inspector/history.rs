@@ -53,17 +53,24 @@ struct Top {
 
 impl Top {
     fn of(look: &Look, figure: impl Fn(&Use) -> u64) -> Self {
-        let mut owners: Vec<(u32, f64)> = look
-            .owned
-            .iter()
-            .enumerate()
-            .filter(|(_, used)| figure(used) != 0)
-            .map(|(place, used)| (place as u32, look.rate(figure(used))))
-            .collect();
-        let sum = owners.iter().map(|(_, figure)| figure).sum();
-        owners.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
-        owners.truncate(REMEMBERED);
-        Self { owners, sum }
+        let mut sum = 0;
+        let mut owners: Vec<(u64, u32)> = Vec::with_capacity(look.owned.len());
+        for (used, place) in look.owned.iter().zip(0..) {
+            let figure = figure(used);
+            if figure != 0 {
+                sum += figure;
+                owners.push((figure, place));
+            }
+        }
+        if owners.len() > REMEMBERED {
+            owners.select_nth_unstable_by(REMEMBERED, |a, b| b.cmp(a));
+            owners.truncate(REMEMBERED);
+        }
+        let rate = |(figure, place)| (place, look.rate(figure));
+        Self {
+            owners: owners.into_iter().map(rate).collect(),
+            sum: look.rate(sum),
+        }
     }
 }
 
@@ -166,7 +173,7 @@ impl History {
                     figure
                 });
                 let figures = figures.collect();
-                (tree.path(owner as usize).to_owned(), figures)
+                (tree.nodes[owner as usize].path.to_owned(), figures)
             })
             .collect();
         if rest.iter().any(|&rest| rest > 0.5) {

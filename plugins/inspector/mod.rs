@@ -10,7 +10,8 @@
 //! | `corner.rs` | the few lines that stay in sight |
 //! | `look.rs`, `history.rs` | the figures: one look at an allocator, and those of the last minute |
 //! | `tree.rs` | the tree of tags |
-//! | `rows.rs`, `table.rs` | tables: what is in them, and how they are painted |
+//! | `rows.rs`, `order.rs` | what is in tables, and in which order |
+//! | `table/` | how tables are painted, with `egui_extras` |
 //! | `value.rs`, `theme.rs` | figures as text, colours |
 //! | `snapshot.rs` | the button that writes a snapshot |
 //!
@@ -20,6 +21,7 @@
 mod corner;
 mod history;
 mod look;
+mod order;
 mod panel;
 mod plugin;
 mod rows;

@@ -12,11 +12,11 @@ use bevy_egui::egui::{self, Key, RichText, Ui};
 
 use super::history::History;
 use super::look::{Look, Observer};
-use super::rows::Order;
+use super::order::Order;
 use super::settings::{Keeper, Settings};
 use super::snapshot::Saver;
 use super::state::{InspectedAlloc, InspectorTab, MemoryInspector};
-use super::table::{Action, Table};
+use super::table::{Action, Table, Widths};
 use super::tabs::{self, Place};
 use super::theme;
 use super::tree::TagTree;
@@ -49,12 +49,21 @@ pub(super) struct Panel {
     made_for: Option<(InspectorTab, String)>,
     /// What was sought last, in lower case.
     sought: String,
+    /// That the table is to be copied, once it is made.
+    copies: Option<Format>,
     pub log: Vec<Diagnostic>,
     logged: u64,
     saver: Saver,
     pub cost: Cost,
     /// The tag of the system that paints it.
     pub tag: Option<TagId>,
+}
+
+/// As what a table is copied.
+#[derive(Clone, Copy)]
+enum Format {
+    Text,
+    Json,
 }
 
 /// What painting the panel takes, told since the look before.
@@ -188,7 +197,10 @@ impl Panel {
         self.live = Some(Arc::new(look));
         self.cost.turn_over();
         self.saver.check();
-        self.made_for = None;
+        // Under an open menu, rows stay where they are.
+        if !self.table.is_held() {
+            self.made_for = None;
+        }
     }
 
     /// The look that is shown.
@@ -243,14 +255,14 @@ impl Panel {
                     .on_hover_text("Copy the whole table, columns parted by tabs.")
                     .clicked()
                 {
-                    ui.ctx().copy_text(self.table.text());
+                    self.copies = Some(Format::Text);
                 }
                 if ui
                     .button("Copy JSON")
                     .on_hover_text("Copy the whole table, with exact figures.")
                     .clicked()
                 {
-                    ui.ctx().copy_text(self.table.json());
+                    self.copies = Some(Format::Json);
                 }
             } else if ui
                 .button("Copy JSON")
@@ -329,39 +341,67 @@ impl Panel {
         let wanted = (tab, inspector.search.to_lowercase());
         if self.sought != wanted.1 {
             self.sought.clone_from(&wanted.1);
+            self.tree.seek(&self.sought);
             self.folded_found.clear();
         }
-        if self.made_for.as_ref() != Some(&wanted) {
-            let order = self.order(tab);
-            let place = Place {
-                panel: self,
-                look: &look,
-                compared: compared.as_deref(),
-                needle: &wanted.1,
-                order: &order,
-            };
-            let table = place.table(tab);
-            self.table = Table {
-                menu: self.table.menu,
-                ..table
-            };
+        let order = self.order(tab);
+        let mut table = std::mem::take(&mut self.table);
+        let mut chosen = self.settings.widths.remove(&tab).unwrap_or_default();
+        let place = Place {
+            panel: self,
+            look: &look,
+            compared: compared.as_deref(),
+            needle: &self.sought,
+            order: &order,
+        };
+        let is_made = self.made_for.as_ref() == Some(&wanted);
+        let make = |key: u64| place.row(tab, key);
+        if !is_made {
+            table.put(place.contents(tab));
+        }
+        match self.copies {
+            Some(Format::Text) => ui.ctx().copy_text(table.contents.text(&make)),
+            Some(Format::Json) => ui.ctx().copy_text(table.contents.json(&make)),
+            None => {}
+        }
+        let action = if table.contents.lines.is_empty() {
+            tabs::empty(tab, !inspector.search.is_empty(), ui);
+            None
+        } else {
+            table.show(ui, tab.title(), &order, &mut chosen, &make)
+        };
+        if !is_made {
             self.made_for = Some(wanted);
         }
-        if self.table.rows.is_empty() {
-            tabs::empty(tab, !inspector.search.is_empty(), ui);
-            return;
+        self.copies = None;
+        if let Some(action) = action {
+            self.act(action, tab, order, &mut table, &mut chosen);
         }
-        let mut order = self.order(tab);
-        match self.table.show(ui, tab.title(), &order) {
-            Some(Action::Sort {
+        if !chosen.is_empty() {
+            self.settings.widths.insert(tab, chosen);
+        }
+        self.table = table;
+    }
+
+    /// Does what somebody wants of a table.
+    fn act(
+        &mut self,
+        action: Action,
+        tab: InspectorTab,
+        mut order: Order,
+        table: &mut Table,
+        chosen: &mut Widths,
+    ) {
+        match action {
+            Action::Sort {
                 column,
                 by_difference,
-            }) => {
-                order.click(&self.table.columns[column], column == 0, by_difference);
+            } => {
+                order.click(&table.contents.columns[column], column == 0, by_difference);
                 self.settings.orders.insert(tab, order);
                 self.made_for = None;
             }
-            Some(Action::Fold(key)) => {
+            Action::Fold(key) => {
                 let folded = if self.sought.is_empty() {
                     &mut self.folded
                 } else {
@@ -372,7 +412,10 @@ impl Panel {
                 }
                 self.made_for = None;
             }
-            None => {}
+            Action::ForgetWidths => {
+                chosen.clear();
+                table.forget_widths();
+            }
         }
     }
 

@@ -461,7 +461,7 @@ impl Ranking {
         }
         for (place, figure) in best {
             let value = (self.shown)(look.rate(figure));
-            line(ui, None, panel.tree.path(place), &value, self.unit);
+            line(ui, None, panel.tree.nodes[place].path, &value, self.unit);
         }
     }
 }
