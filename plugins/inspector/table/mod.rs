@@ -176,6 +176,10 @@ impl Table {
             });
         });
         if let Some(sum) = &mut contents.sum {
+            let across = ui.max_rect().left()
+                ..=ui.max_rect().left() + seen.iter().map(|width| width + GAP).sum::<f32>();
+            let line = ui.visuals().widgets.noninteractive.bg_stroke;
+            ui.painter().hline(across, ui.cursor().top(), line);
             let mut builder = TableBuilder::new(ui)
                 .id_salt((title, "sum"))
                 .vscroll(false)
@@ -185,7 +189,6 @@ impl Table {
             }
             builder.body(|mut body| {
                 body.row(ROW, |mut row| {
-                    row.set_overline(true);
                     lines.line(&mut row, sum);
                 });
             });
