@@ -29,6 +29,7 @@ use super::rows::{Column, Row};
 use super::theme::{self, ROW};
 use cell::Cell;
 pub use contents::{Contents, Fold, Line, SUM};
+pub use text::name;
 use text::{Fonts, Texts};
 pub use widths::Widths;
 use widths::{Fitted, GAP, LEAST, Place};
