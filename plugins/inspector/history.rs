@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use egui_plot::PlotPoint;
+
 use super::look::{Look, Use};
 use super::tree::TagTree;
 
@@ -53,17 +55,24 @@ struct Top {
 
 impl Top {
     fn of(look: &Look, figure: impl Fn(&Use) -> u64) -> Self {
-        let mut owners: Vec<(u32, f64)> = look
-            .owned
-            .iter()
-            .enumerate()
-            .filter(|(_, used)| figure(used) != 0)
-            .map(|(place, used)| (place as u32, look.rate(figure(used))))
-            .collect();
-        let sum = owners.iter().map(|(_, figure)| figure).sum();
-        owners.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
-        owners.truncate(REMEMBERED);
-        Self { owners, sum }
+        let mut sum = 0;
+        let mut owners: Vec<(u64, u32)> = Vec::with_capacity(look.owned.len());
+        for (used, place) in look.owned.iter().zip(0..) {
+            let figure = figure(used);
+            if figure != 0 {
+                sum += figure;
+                owners.push((figure, place));
+            }
+        }
+        if owners.len() > REMEMBERED {
+            owners.select_nth_unstable_by(REMEMBERED, |a, b| b.cmp(a));
+            owners.truncate(REMEMBERED);
+        }
+        let rate = |(figure, place)| (place, look.rate(figure));
+        Self {
+            owners: owners.into_iter().map(rate).collect(),
+            sum: look.rate(sum),
+        }
     }
 }
 
@@ -71,21 +80,34 @@ impl Top {
 pub struct Series {
     pub name: String,
     pub tops: Vec<f64>,
+    /// The same, over time.
+    pub edge: Vec<PlotPoint>,
     /// The newest figure, not stacked.
     pub newest: f64,
+}
+
+/// What the plot shows, made once figures were read.
+pub struct Stacked {
+    measure: Measure,
+    /// When each figure was, in seconds from the newest.
+    pub times: Vec<f64>,
+    /// The bands, from the bottom up, stacked on one another.
+    pub series: Vec<Series>,
 }
 
 #[derive(Default)]
 pub struct History {
     points: VecDeque<Point>,
+    stacked: Option<Stacked>,
 }
 
 impl History {
     pub fn clear(&mut self) {
-        self.points.clear();
+        *self = Self::default();
     }
 
     pub fn push(&mut self, look: &Look) {
+        self.stacked = None;
         if self.points.len() == POINTS {
             self.points.pop_front();
         }
@@ -107,14 +129,16 @@ impl History {
         });
     }
 
-    /// When each point was, in seconds from the newest.
-    pub fn times(&self) -> Vec<f64> {
-        let newest = self.points.back().map_or(0.0, |point| point.at);
-        self.points.iter().map(|point| point.at - newest).collect()
+    pub fn stacked(&mut self, measure: Measure, tree: &TagTree) -> &Stacked {
+        let known = self.stacked.take();
+        let known = known.filter(|stacked| stacked.measure == measure);
+        let stacked = known.unwrap_or_else(|| self.stack(measure, tree));
+        self.stacked.insert(stacked)
     }
 
-    /// The bands, from the bottom up, stacked on one another.
-    pub fn stacked(&self, measure: Measure, tree: &TagTree) -> Vec<Series> {
+    fn stack(&self, measure: Measure, tree: &TagTree) -> Stacked {
+        let newest = self.points.back().map_or(0.0, |point| point.at);
+        let times: Vec<f64> = self.points.iter().map(|point| point.at - newest).collect();
         let bands: Vec<(String, Vec<f64>)> = match measure {
             Measure::LiveByKind => ["frames", "pools", "heap", "global allocator"]
                 .iter()
@@ -127,20 +151,24 @@ impl History {
             Measure::FrameBySystem => self.by_owner(tree, |point| &point.frame),
             Measure::CallsBySystem => self.by_owner(tree, |point| &point.calls),
         };
-        let mut floor = vec![0.0; self.points.len()];
-        bands
-            .into_iter()
-            .map(|(name, figures)| {
-                for (floor, figure) in floor.iter_mut().zip(&figures) {
-                    *floor += figure;
-                }
-                Series {
-                    name,
-                    newest: figures.last().copied().unwrap_or(0.0),
-                    tops: floor.clone(),
-                }
-            })
-            .collect()
+        let mut floor = vec![0.0; times.len()];
+        let series = bands.into_iter().map(|(name, figures)| {
+            for (floor, figure) in floor.iter_mut().zip(&figures) {
+                *floor += figure;
+            }
+            let edge = times.iter().zip(&floor);
+            Series {
+                name,
+                newest: figures.last().copied().unwrap_or(0.0),
+                edge: edge.map(|(&x, &y)| PlotPoint::new(x, y)).collect(),
+                tops: floor.clone(),
+            }
+        });
+        Stacked {
+            measure,
+            series: series.collect(),
+            times,
+        }
     }
 
     fn by_owner(&self, tree: &TagTree, top: impl Fn(&Point) -> &Top) -> Vec<(String, Vec<f64>)> {
@@ -166,7 +194,7 @@ impl History {
                     figure
                 });
                 let figures = figures.collect();
-                (tree.path(owner as usize).to_owned(), figures)
+                (tree.nodes[owner as usize].path.to_owned(), figures)
             })
             .collect();
         if rest.iter().any(|&rest| rest > 0.5) {

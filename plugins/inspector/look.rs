@@ -52,7 +52,7 @@ impl Use {
         self.pool + self.heap + self.global
     }
 
-    fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.frame += other.frame;
         self.pool += other.pool;
         self.heap += other.heap;

@@ -5,21 +5,26 @@
 //! | `plugin.rs` | [`MemoryInspectorPlugin`]: the window, the key |
 //! | `state.rs` | [`MemoryInspector`]: what a game may set |
 //! | `settings.rs` | what is remembered from run to run |
-//! | `panel.rs` | [`ui_for_memory`]: when figures are read, what stands above and below the tabs |
+//! | `panel.rs` | [`ui_for_memory`]: when figures are read, and tables made |
+//! | `controls.rs`, `footer.rs` | what stands above and below them |
 //! | `tabs/` | what stands on each tab |
 //! | `corner.rs` | the few lines that stay in sight |
 //! | `look.rs`, `history.rs` | the figures: one look at an allocator, and those of the last minute |
 //! | `tree.rs` | the tree of tags |
-//! | `rows.rs`, `table.rs` | tables: what is in them, and how they are painted |
+//! | `rows.rs`, `order.rs` | what is in tables, and in which order |
+//! | `table/` | how tables are painted, with `egui_extras` |
 //! | `value.rs`, `theme.rs` | figures as text, colours |
 //! | `snapshot.rs` | the button that writes a snapshot |
 //!
 //! Data goes one way: counters, look, rows, pixels. The panel uses the allocator's public API only, and nothing runs while
 //! it is not in sight.
 
+mod controls;
 mod corner;
+mod footer;
 mod history;
 mod look;
+mod order;
 mod panel;
 mod plugin;
 mod rows;

@@ -1,26 +1,26 @@
-//! The panel: what is above and below the tabs, and when its figures are read.
+//! The panel: when its figures are read, and the rows of its tables made.
 //!
 //! The figures are read a few times a second. Rows are made when figures were read, or somebody sorted, sought or folded;
 //! in all other frames the same rows are painted again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bevy_ecs::prelude::*;
-use bevy_egui::egui::{self, Key, RichText, Ui};
+use bevy_egui::egui::{self, Ui};
 
+use super::footer::Cost;
 use super::history::History;
 use super::look::{Look, Observer};
-use super::rows::Order;
+use super::order::Order;
 use super::settings::{Keeper, Settings};
 use super::snapshot::Saver;
 use super::state::{InspectedAlloc, InspectorTab, MemoryInspector};
-use super::table::{Action, Table};
+use super::table::{Action, Table, Widths};
 use super::tabs::{self, Place};
 use super::theme;
 use super::tree::TagTree;
-use super::value::{decimal, grouped};
 use crate::bevy::{AllocResource, Budgets, SubAppAllocs};
 use crate::diagnostics::{self, Diagnostic, DiagnosticCode};
 use crate::tags::TagId;
@@ -46,42 +46,24 @@ pub(super) struct Panel {
     /// The same in what a search found, until something else is sought.
     pub folded_found: HashSet<u64>,
     /// What the table was made for. `None` if it is to be made again.
-    made_for: Option<(InspectorTab, String)>,
+    pub made_for: Option<(InspectorTab, String)>,
     /// What was sought last, in lower case.
     sought: String,
+    /// That the table is to be copied, once it is made.
+    pub copies: Option<Format>,
     pub log: Vec<Diagnostic>,
     logged: u64,
-    saver: Saver,
+    pub saver: Saver,
     pub cost: Cost,
     /// The tag of the system that paints it.
     pub tag: Option<TagId>,
 }
 
-/// What painting the panel takes, told since the look before.
-#[derive(Default)]
-pub(super) struct Cost {
-    sum: Duration,
-    times: u32,
-    most: Duration,
-    shown: Option<(f64, f64)>,
-}
-
-impl Cost {
-    fn add(&mut self, spent: Duration) {
-        self.sum += spent;
-        self.times += 1;
-        self.most = self.most.max(spent);
-    }
-
-    fn turn_over(&mut self) {
-        if self.times > 0 {
-            let average = self.sum.as_secs_f64() * 1e3 / f64::from(self.times);
-            *self = Self {
-                shown: Some((average, self.most.as_secs_f64() * 1e3)),
-                ..Self::default()
-            };
-        }
-    }
+/// As what a table is copied.
+#[derive(Clone, Copy)]
+pub(super) enum Format {
+    Text,
+    Json,
 }
 
 /// Paints the panel into `ui`: for editors, and for windows of your own. [`MemoryInspectorPlugin`](super::MemoryInspectorPlugin)
@@ -188,7 +170,10 @@ impl Panel {
         self.live = Some(Arc::new(look));
         self.cost.turn_over();
         self.saver.check();
-        self.made_for = None;
+        // Under an open menu, rows stay where they are.
+        if !self.table.is_held() {
+            self.made_for = None;
+        }
     }
 
     /// The look that is shown.
@@ -219,96 +204,6 @@ impl Panel {
         });
     }
 
-    fn controls(
-        &mut self,
-        world: &World,
-        alloc: &AllocResource,
-        inspector: &mut MemoryInspector,
-        ui: &mut Ui,
-    ) {
-        ui.horizontal_wrapped(|ui| {
-            ui.toggle_value(&mut inspector.paused, "Pause")
-                .on_hover_text("Let the figures stand still.");
-            self.pins(ui);
-            if inspector.tab != InspectorTab::Overview {
-                let search = egui::TextEdit::singleline(&mut inspector.search)
-                    .hint_text("Search")
-                    .desired_width(130.0);
-                let search = ui.add(search);
-                if search.has_focus() && ui.input(|input| input.key_pressed(Key::Escape)) {
-                    inspector.search.clear();
-                }
-                if ui
-                    .button("Copy text")
-                    .on_hover_text("Copy the whole table, columns parted by tabs.")
-                    .clicked()
-                {
-                    ui.ctx().copy_text(self.table.text());
-                }
-                if ui
-                    .button("Copy JSON")
-                    .on_hover_text("Copy the whole table, with exact figures.")
-                    .clicked()
-                {
-                    ui.ctx().copy_text(self.table.json());
-                }
-            } else if ui
-                .button("Copy JSON")
-                .on_hover_text("Copy everything: the allocator's snapshot.")
-                .clicked()
-            {
-                ui.ctx().copy_text(alloc.snapshot().to_json());
-            }
-            if ui
-                .button("Save snapshot")
-                .on_hover_text("Write what the allocator holds to a file, for `cargo fa diff` and other tools.")
-                .clicked()
-            {
-                self.saver.save(alloc, &inspector.snapshot_directory);
-            }
-            choose(world, &mut inspector.alloc, ui);
-        });
-    }
-
-    fn pins(&mut self, ui: &mut Ui) {
-        match self
-            .pinned
-            .each_ref()
-            .map(|pin| pin.as_ref().map(|look| look.frame))
-        {
-            [None, _] => {
-                if ui
-                    .button("Pin frame")
-                    .on_hover_text("Keep these figures, and show how others differ from them.")
-                    .clicked()
-                {
-                    self.pinned = [self.live.clone(), None];
-                    self.made_for = None;
-                }
-            }
-            [Some(first), second] => {
-                let other = match second {
-                    Some(second) => format!("frame {}", grouped(second)),
-                    None => "now".to_owned(),
-                };
-                ui.label(RichText::new(format!("frame {} to {other}", grouped(first))).strong());
-                if second.is_none()
-                    && ui
-                        .button("Pin second")
-                        .on_hover_text("Compare the pinned frame with this one from now on.")
-                        .clicked()
-                {
-                    self.pinned[1] = self.live.clone();
-                    self.made_for = None;
-                }
-                if ui.button("Unpin").clicked() {
-                    self.pinned = Default::default();
-                    self.made_for = None;
-                }
-            }
-        }
-    }
-
     fn contents(&mut self, inspector: &mut MemoryInspector, ui: &mut Ui) {
         let (Some(look), tab) = (self.shown(), inspector.tab) else {
             return;
@@ -329,39 +224,67 @@ impl Panel {
         let wanted = (tab, inspector.search.to_lowercase());
         if self.sought != wanted.1 {
             self.sought.clone_from(&wanted.1);
+            self.tree.seek(&self.sought);
             self.folded_found.clear();
         }
-        if self.made_for.as_ref() != Some(&wanted) {
-            let order = self.order(tab);
-            let place = Place {
-                panel: self,
-                look: &look,
-                compared: compared.as_deref(),
-                needle: &wanted.1,
-                order: &order,
-            };
-            let table = place.table(tab);
-            self.table = Table {
-                menu: self.table.menu,
-                ..table
-            };
+        let order = self.order(tab);
+        let mut table = std::mem::take(&mut self.table);
+        let mut chosen = self.settings.widths.remove(&tab).unwrap_or_default();
+        let place = Place {
+            panel: self,
+            look: &look,
+            compared: compared.as_deref(),
+            needle: &self.sought,
+            order: &order,
+        };
+        let is_made = self.made_for.as_ref() == Some(&wanted);
+        let make = |key: u64| place.row(tab, key);
+        if !is_made {
+            table.put(place.contents(tab));
+        }
+        match self.copies {
+            Some(Format::Text) => ui.ctx().copy_text(table.contents.text(&make)),
+            Some(Format::Json) => ui.ctx().copy_text(table.contents.json(&make)),
+            None => {}
+        }
+        let action = if table.contents.lines.is_empty() {
+            tabs::empty(tab, !inspector.search.is_empty(), ui);
+            None
+        } else {
+            table.show(ui, tab.title(), &order, &mut chosen, &make)
+        };
+        if !is_made {
             self.made_for = Some(wanted);
         }
-        if self.table.rows.is_empty() {
-            tabs::empty(tab, !inspector.search.is_empty(), ui);
-            return;
+        self.copies = None;
+        if let Some(action) = action {
+            self.act(action, tab, order, &mut table, &mut chosen);
         }
-        let mut order = self.order(tab);
-        match self.table.show(ui, tab.title(), &order) {
-            Some(Action::Sort {
+        if !chosen.is_empty() {
+            self.settings.widths.insert(tab, chosen);
+        }
+        self.table = table;
+    }
+
+    /// Does what somebody wants of a table.
+    fn act(
+        &mut self,
+        action: Action,
+        tab: InspectorTab,
+        mut order: Order,
+        table: &mut Table,
+        chosen: &mut Widths,
+    ) {
+        match action {
+            Action::Sort {
                 column,
                 by_difference,
-            }) => {
-                order.click(&self.table.columns[column], column == 0, by_difference);
+            } => {
+                order.click(&table.contents.columns[column], column == 0, by_difference);
                 self.settings.orders.insert(tab, order);
                 self.made_for = None;
             }
-            Some(Action::Fold(key)) => {
+            Action::Fold(key) => {
                 let folded = if self.sought.is_empty() {
                     &mut self.folded
                 } else {
@@ -372,48 +295,11 @@ impl Panel {
                 }
                 self.made_for = None;
             }
-            None => {}
-        }
-    }
-
-    fn footer(&self, inspector: &MemoryInspector, ui: &mut Ui) {
-        let Some(look) = &self.live else {
-            return;
-        };
-        let mut text = if inspector.paused {
-            format!("frame {}, paused", grouped(look.frame))
-        } else {
-            format!(
-                "frame {}, figures of the last {}",
-                grouped(look.frame),
-                frames(look.frames)
-            )
-        };
-        if let Some((average, most)) = self.cost.shown {
-            text.push_str(&format!(
-                "; this panel itself: {average:.2} ms a frame, {most:.2} at most"
-            ));
-        }
-        if let Some(place) = self.tag.and_then(|tag| self.tree.place(tag))
-            && look.audits
-            && place != 0
-        {
-            let calls = decimal(look.rate(look.below[place].calls));
-            text.push_str(&format!(", {calls} heap calls"));
-        }
-        ui.horizontal(|ui| {
-            ui.label(RichText::new(text).small().weak());
-            if let Some(message) = self.saver.message() {
-                ui.label(RichText::new(message).small());
+            Action::ForgetWidths => {
+                chosen.clear();
+                table.forget_widths();
             }
-        });
-    }
-}
-
-pub(super) fn frames(count: u64) -> String {
-    match count {
-        1 => "frame".to_owned(),
-        count => format!("{} frames", grouped(count)),
+        }
     }
 }
 
@@ -429,29 +315,6 @@ pub(super) fn find(world: &World, alloc: &mut InspectedAlloc) -> Option<AllocRes
         }
     }
     world.get_resource::<AllocResource>().cloned()
-}
-
-/// Which allocator to look at, where there are several.
-fn choose(world: &World, alloc: &mut InspectedAlloc, ui: &mut Ui) {
-    let Some(sub_apps) = world.get_resource::<SubAppAllocs>() else {
-        return;
-    };
-    if sub_apps.iter().next().is_none() {
-        return;
-    }
-    egui::ComboBox::from_id_salt("allocator")
-        .selected_text(alloc.title())
-        .show_ui(ui, |ui| {
-            let sub_apps = sub_apps
-                .iter()
-                .map(|(name, _)| InspectedAlloc::SubApp(name.to_owned()));
-            for choice in std::iter::once(InspectedAlloc::Main).chain(sub_apps) {
-                let title = choice.title().to_owned();
-                ui.selectable_value(alloc, choice, title);
-            }
-        })
-        .response
-        .on_hover_text("Whose arenas, budgets and streams are shown. Tags, pools and heap are the whole process's.");
 }
 
 fn no_allocator(ui: &mut Ui) {

@@ -37,6 +37,9 @@ use super::state::{Corner, MemoryInspector};
 /// What is typed and clicked in the panel reaches the game as well, unless its systems ask first, as in
 /// `obey_keys.run_if(not(egui_wants_any_keyboard_input))`: conditions of bevy_egui's, which has one for the pointer, too.
 ///
+/// A click on a column's title sorts a table, a drag at its edge makes it wider, and a right click on a cell copies it. The window,
+/// the order of rows and the widths of columns are remembered from run to run.
+///
 /// The panel is a system like all others: what it costs stands in its own table, as `framealloc::bevy::inspector::…`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryInspectorPlugin {

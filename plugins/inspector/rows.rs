@@ -1,10 +1,7 @@
-//! What a table is made of: columns, rows, and the order in which they stand. No painting here.
+//! What a table is made of: columns, rows, and how they are copied. No painting here.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use bevy_egui::egui::Galley;
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::value::Value;
@@ -70,22 +67,6 @@ impl Column {
     }
 }
 
-/// Whether a row has others below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fold {
-    Leaf,
-    Open,
-    Closed,
-}
-
-/// The text of a cell.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    pub galley: Arc<Galley>,
-    /// Of the first cell: how wide it may be at most.
-    pub room: f32,
-}
-
 #[derive(Debug, Clone)]
 pub struct Row {
     /// What tells it from the table's other rows, from look to look.
@@ -95,14 +76,10 @@ pub struct Row {
     pub full_name: Cow<'static, str>,
     /// What else there is to say about it.
     pub note: Option<Cow<'static, str>>,
-    pub depth: u8,
-    pub fold: Fold,
     /// Of each column but the first.
     pub values: Vec<Value>,
     /// What the values were in the look that is compared with.
     pub before: Option<Vec<Value>>,
-    /// Texts of its cells, laid out when it is first seen.
-    pub shown: Option<Box<[Shown]>>,
 }
 
 impl Row {
@@ -113,11 +90,8 @@ impl Row {
             full_name: name.clone(),
             name,
             note: None,
-            depth: 0,
-            fold: Fold::Leaf,
             values,
             before: None,
-            shown: None,
         }
     }
 
@@ -146,87 +120,6 @@ impl Row {
                 Value::Text(text) => found(text),
                 _ => false,
             })
-    }
-}
-
-/// By what a table is sorted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// The key of a column. Empty for the order that the rows come in.
-    pub column: String,
-    /// By the difference instead of the figure.
-    #[serde(default)]
-    pub by_difference: bool,
-    pub descending: bool,
-}
-
-impl Order {
-    pub fn natural() -> Self {
-        Self {
-            column: String::new(),
-            by_difference: false,
-            descending: false,
-        }
-    }
-
-    pub fn descending(column: &str) -> Self {
-        Self {
-            column: column.to_owned(),
-            by_difference: false,
-            descending: true,
-        }
-    }
-
-    /// A click on a column's title: figures begin with the greatest, names with the first.
-    pub fn click(&mut self, column: &Column, is_name: bool, by_difference: bool) {
-        if self.column == column.key && self.by_difference == by_difference {
-            self.descending = !self.descending;
-        } else {
-            *self = Self {
-                column: column.key.to_owned(),
-                by_difference,
-                descending: !is_name && !column.is_text,
-            };
-        }
-    }
-
-    /// Sorts rows that are one another's siblings.
-    pub fn sort(&self, columns: &[Column], rows: &mut Vec<Row>) {
-        let Some(column) = columns.iter().position(|column| column.key == self.column) else {
-            return;
-        };
-        let text = |row: &Row| match column {
-            0 => row.full_name.to_lowercase(),
-            column => match &row.values[column - 1] {
-                Value::Text(text) => text.to_lowercase(),
-                _ => String::new(),
-            },
-        };
-        let number = |row: &Row| match column {
-            0 => None,
-            column if self.by_difference => row.difference(column),
-            column => row.values[column - 1].number(),
-        };
-        // What is compared is made once a row, not at each comparison. Of figures, the texts are empty.
-        let is_text = column == 0 || columns[column].is_text;
-        let key = |row: &Row| {
-            let text = if is_text { text(row) } else { String::new() };
-            (number(row).unwrap_or(f64::NEG_INFINITY), text)
-        };
-        let mut keyed: Vec<((f64, String), Row)> =
-            rows.drain(..).map(|row| (key(&row), row)).collect();
-        keyed.sort_by(|((a, a_text), a_row), ((b, b_text), b_row)| {
-            let order = a.total_cmp(b).then_with(|| a_text.cmp(b_text));
-            let order = if self.descending {
-                order.reverse()
-            } else {
-                order
-            };
-            order
-                .then_with(|| a_row.full_name.cmp(&b_row.full_name))
-                .then(a_row.key.cmp(&b_row.key))
-        });
-        rows.extend(keyed.into_iter().map(|(_, row)| row));
     }
 }
 
@@ -311,45 +204,6 @@ mod tests {
 
     fn row(name: &'static str, bytes: u64, state: &'static str) -> Row {
         Row::new(bytes, name, vec![Value::Bytes(bytes), Value::text(state)])
-    }
-
-    fn names(rows: &[Row]) -> Vec<&str> {
-        rows.iter().map(|row| &*row.name).collect()
-    }
-
-    #[test]
-    fn a_click_sorts_and_the_next_turns_it_round() {
-        let mut rows = vec![row("b", 1, "z"), row("a", 3, "y"), row("C", 2, "x")];
-        let mut order = Order::natural();
-        order.click(&COLUMNS[1], false, false);
-        order.sort(COLUMNS, &mut rows);
-        assert_eq!(names(&rows), ["a", "C", "b"]);
-        order.click(&COLUMNS[1], false, false);
-        order.sort(COLUMNS, &mut rows);
-        assert_eq!(names(&rows), ["b", "C", "a"]);
-        order.click(&COLUMNS[0], true, false);
-        order.sort(COLUMNS, &mut rows);
-        assert_eq!(names(&rows), ["a", "b", "C"]);
-        order.click(&COLUMNS[2], false, false);
-        order.sort(COLUMNS, &mut rows);
-        assert_eq!(names(&rows), ["C", "a", "b"]);
-    }
-
-    #[test]
-    fn rows_are_sorted_by_how_much_they_changed() {
-        let mut rows = vec![row("small", 10, ""), row("big", 100, ""), row("new", 1, "")];
-        rows[0].before = Some(vec![Value::Bytes(1), Value::Nothing]);
-        rows[1].before = Some(vec![Value::Bytes(100), Value::Nothing]);
-        rows[2].before = Some(vec![Value::Nothing, Value::Nothing]);
-        let mut order = Order::natural();
-        order.click(&COLUMNS[1], false, true);
-        order.sort(COLUMNS, &mut rows);
-        assert_eq!(names(&rows), ["small", "new", "big"]);
-        assert!(
-            as_text(COLUMNS, &rows).starts_with("Tag\tBytes\tState\tΔ Bytes\nsmall\t10\t\t9\n")
-        );
-        let json: Json = serde_json::from_str(&as_json(COLUMNS, &rows)).unwrap();
-        assert_eq!(json[0]["before"]["bytes"], 1);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::history::Measure;
-use super::rows::Order;
+use super::order::Order;
 use super::state::{Corner, InspectorTab, MemoryInspector};
+use super::table::Widths;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,6 +26,8 @@ pub struct Settings {
     pub measure: Measure,
     /// By tab.
     pub orders: BTreeMap<InspectorTab, Order>,
+    /// By tab: the widths of columns that somebody dragged.
+    pub widths: BTreeMap<InspectorTab, Widths>,
     /// Whether the tree shows what each tag used itself, instead of with all below it.
     pub own_only: bool,
     /// Whether tags and systems are shown that have never used anything.

@@ -14,9 +14,14 @@ pub struct Node {
     pub tag: TagId,
     pub parent: u32,
     pub name: &'static str,
+    /// That of the root says what it is.
     pub path: &'static str,
     /// The path in lower case, for the search.
-    pub lower: String,
+    lower: String,
+    /// Whether the search finds it.
+    pub found: bool,
+    /// Its place by path.
+    pub rank: u32,
     pub children: Vec<u32>,
     /// The nearest system that it lies in, or is; if there is none, it itself.
     pub owner: u32,
@@ -28,6 +33,8 @@ pub struct TagTree {
     pub nodes: Vec<Node>,
     place: HashMap<TagId, u32>,
     systems: usize,
+    /// What is sought, in lower case.
+    sought: String,
 }
 
 impl TagTree {
@@ -47,8 +54,30 @@ impl TagTree {
             self.nodes[place as usize].is_system = true;
             self.systems += 1;
         }
+        if known != self.nodes.len() {
+            self.rank();
+        }
         if new_systems || known != self.nodes.len() {
             self.find_owners();
+        }
+    }
+
+    /// Looks for tags whose path contains `needle`, which is in lower case; also among those that are made from now on.
+    pub fn seek(&mut self, needle: &str) {
+        needle.clone_into(&mut self.sought);
+        for node in &mut self.nodes {
+            node.found = node.lower.contains(needle);
+        }
+    }
+
+    fn rank(&mut self) {
+        let mut sorted: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        sorted.sort_by(|&a, &b| {
+            let [a, b] = [a, b].map(|place| &self.nodes[place as usize]);
+            a.lower.cmp(&b.lower).then_with(|| a.path.cmp(b.path))
+        });
+        for (rank, place) in sorted.into_iter().enumerate() {
+            self.nodes[place as usize].rank = rank as u32;
         }
     }
 
@@ -56,13 +85,19 @@ impl TagTree {
         let place = self.nodes.len() as u32;
         let parent = tag.parent().and_then(|parent| self.place.get(&parent));
         let parent = parent.copied().unwrap_or(0);
-        let path = tag.path();
+        let path = match tag.path() {
+            "" => UNTAGGED,
+            path => path,
+        };
+        let lower = path.to_lowercase();
         self.nodes.push(Node {
             tag,
             parent,
-            name: tag.name(),
+            name: if place == 0 { UNTAGGED } else { tag.name() },
             path,
-            lower: path.to_lowercase(),
+            found: lower.contains(&self.sought),
+            lower,
+            rank: 0,
             children: Vec::new(),
             owner: place,
             is_system: false,
@@ -91,14 +126,6 @@ impl TagTree {
     /// Where a tag stands.
     pub fn place(&self, tag: TagId) -> Option<usize> {
         self.place.get(&tag).map(|&place| place as usize)
-    }
-
-    /// The path of the tag there; that of the root says what it is.
-    pub fn path(&self, place: usize) -> &'static str {
-        match self.nodes[place].path {
-            "" => UNTAGGED,
-            path => path,
-        }
     }
 }
 

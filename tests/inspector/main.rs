@@ -3,6 +3,8 @@
 //! Tags are the whole process's, so each test has names of its own. No test installs a `HeapAudit`; that is
 //! `bevy/inspector_rendered.rs`.
 
+mod columns;
+
 use bevy::prelude::*;
 use bevy_egui::egui::{self, OutputCommand};
 use egui_kittest::Harness;

@@ -12,10 +12,11 @@
 //! | `log.rs` | reports |
 //!
 //! A tab makes its rows from a look; the same for the look that is compared with gives the differences. The table does the
-//! rest.
+//! rest. Of tags there may be thousands: theirs are sorted as keys, and made when they come into sight (`figures.rs`).
 
 mod arenas;
 mod budgets;
+mod figures;
 mod log;
 pub mod overview;
 mod pools;
@@ -28,10 +29,11 @@ use std::collections::HashMap;
 use bevy_egui::egui::{self, RichText, Ui};
 
 use super::look::Look;
+use super::order::Order;
 use super::panel::Panel;
-use super::rows::{Column, Order, Row};
+use super::rows::{Column, Row};
 use super::state::InspectorTab;
-use super::table::{SUM, Table};
+use super::table::{Contents, Line, SUM};
 use super::value::Value;
 
 /// What a table is made from.
@@ -45,11 +47,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub fn table(&self, tab: InspectorTab) -> Table {
-        let mut table = match tab {
-            InspectorTab::Overview => Table::default(),
-            InspectorTab::Tags => tags::table(self),
-            InspectorTab::Systems => self.flat(systems::COLUMNS, |look| systems::rows(self, look)),
+    pub fn contents(&self, tab: InspectorTab) -> Contents {
+        let mut contents = match tab {
+            InspectorTab::Overview => Contents::default(),
+            InspectorTab::Tags => tags::contents(self),
+            InspectorTab::Systems => systems::contents(self),
             InspectorTab::Budgets => self.flat(budgets::COLUMNS, budgets::rows),
             InspectorTab::Arenas => self.flat(arenas::COLUMNS, arenas::rows),
             InspectorTab::Pools => self.flat(pools::COLUMNS, pools::rows),
@@ -57,39 +59,41 @@ impl Place<'_> {
             InspectorTab::Log => self.flat(log::COLUMNS, |_| log::rows(&self.panel.log)),
         };
         // The log is no state of a frame.
-        table.compares = self.compared.is_some() && tab != InspectorTab::Log;
-        if let Some(column) = self.sorted(table.columns) {
-            let figures = table
-                .rows
-                .iter()
-                .filter_map(|row| row.values[column - 1].number());
-            table.greatest = figures.fold(0.0, f64::max);
-        }
-        table
+        contents.compares = self.compared.is_some() && tab != InspectorTab::Log;
+        contents
     }
 
-    /// The column by whose figures it is sorted.
-    fn sorted(&self, columns: &[Column]) -> Option<usize> {
-        let found = columns
-            .iter()
-            .position(|column| column.key == self.order.column);
-        found.filter(|&column| column > 0)
+    /// The row of a line that came without. `None` on tabs whose lines come with their rows.
+    pub fn row(&self, tab: InspectorTab, key: u64) -> Option<Row> {
+        match tab {
+            InspectorTab::Tags => Some(tags::row(self, key as usize)),
+            InspectorTab::Systems => Some(systems::row(self, key as usize)),
+            _ => None,
+        }
     }
 
     /// A table whose rows stand beside one another.
-    fn flat(&self, columns: &'static [Column], rows: impl Fn(&Look) -> Vec<Row>) -> Table {
+    fn flat(&self, columns: &'static [Column], rows: impl Fn(&Look) -> Vec<Row>) -> Contents {
         let mut rows = match self.compared {
             None => rows(self.look),
             Some(compared) => joined(rows(self.look), rows(compared)),
         };
         rows.retain(|row| row.is_found(self.needle));
         self.order.sort(columns, &mut rows);
+        let sorted = self.order.column(columns).filter(|column| *column > 0);
+        let greatest = sorted.map_or(0.0, |column| {
+            let figures = rows
+                .iter()
+                .filter_map(|row| row.values[column - 1].number());
+            figures.fold(0.0, f64::max)
+        });
         let sum = (rows.len() > 1).then(|| sum(columns, &rows)).flatten();
-        Table {
+        Contents {
             columns,
-            rows,
-            sum,
-            ..Table::default()
+            lines: rows.into_iter().map(Line::of).collect(),
+            sum: sum.map(Line::of),
+            greatest,
+            ..Contents::default()
         }
     }
 }

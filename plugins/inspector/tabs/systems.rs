@@ -2,11 +2,14 @@
 
 use bevy_egui::egui::Ui;
 
+use super::figures::Figures;
 use super::{Place, code, hint};
-use crate::bevy::inspector::look::Look;
+use crate::bevy::inspector::look::{Look, Use};
+use crate::bevy::inspector::order::Key;
 use crate::bevy::inspector::panel::Panel;
 use crate::bevy::inspector::rows::{Column, Row};
-use crate::bevy::inspector::value::Value;
+use crate::bevy::inspector::table::{Contents, Line, SUM};
+use crate::bevy::inspector::value::{Value, grouped};
 
 pub const COLUMNS: &[Column] = &[
     Column::text("system", "System", 0)
@@ -25,32 +28,83 @@ pub const COLUMNS: &[Column] = &[
         .not_compared(),
 ];
 
-pub fn rows(place: &Place<'_>, look: &Look) -> Vec<Row> {
-    let tree = &place.panel.tree;
+fn value(look: &Look, used: &Use, column: usize) -> Value {
     let audited = |value: Value| if look.audits { value } else { Value::Nothing };
-    let owned = look.owned.iter().enumerate();
-    owned
-        .filter(|(index, used)| {
-            used.ever || (place.panel.settings.idle && tree.nodes[*index].is_system)
-        })
-        .map(|(index, used)| {
-            let values = vec![
-                audited(Value::Rate(look.rate(used.calls))),
-                audited(Value::ByteRate(look.rate(used.called))),
-                audited(Value::Bytes(used.global)),
-                Value::ByteRate(look.rate(used.frame)),
-                Value::Bytes(used.pool + used.heap),
-            ];
-            let row = Row::new(index as u64, tree.path(index), values);
-            if tree.nodes[index].is_system {
-                row
-            } else if index == 0 {
-                row.with_note("Outside all systems: schedules, tasks, other threads.")
-            } else {
-                row.with_note("No system of a schedule: an observer, a thread, code outside Bevy.")
-            }
-        })
-        .collect()
+    match column {
+        1 => audited(Value::Rate(look.rate(used.calls))),
+        2 => audited(Value::ByteRate(look.rate(used.called))),
+        3 => audited(Value::Bytes(used.global)),
+        4 => Value::ByteRate(look.rate(used.frame)),
+        _ => Value::Bytes(used.pool + used.heap),
+    }
+}
+
+const FIGURES: Figures = Figures {
+    columns: COLUMNS,
+    value,
+};
+
+pub fn contents(place: &Place<'_>) -> Contents {
+    let panel = place.panel;
+    let by_figure = place.order.column(COLUMNS);
+    let mut sorted: Vec<(Key, u32)> = Vec::with_capacity(place.look.owned.len());
+    let mut greatest = 0.0_f64;
+    let mut sum = Use::default();
+    let mut sum_before = Use::default();
+    for ((used, node), index) in place.look.owned.iter().zip(&panel.tree.nodes).zip(0..) {
+        let is_shown = used.ever || (panel.settings.idle && node.is_system);
+        if !is_shown || !node.found {
+            continue;
+        }
+        sum.add(used);
+        let before = place
+            .compared
+            .and_then(|look| look.owned.get(index as usize));
+        if let Some(before) = before {
+            sum_before.add(before);
+        }
+        let figure = FIGURES.figure(place, by_figure, used, before, node.rank);
+        greatest = greatest.max(figure.unwrap_or(0.0));
+        sorted.push((place.order.key(figure, node.rank), index));
+    }
+    if by_figure.is_some() {
+        sorted.sort_unstable();
+    }
+    let sum = (sorted.len() > 1).then(|| {
+        let before = place.compared.map(|_| Some(&sum_before));
+        let name = format!("{} rows", grouped(sorted.len() as u64));
+        FIGURES.row(place, SUM, name, &sum, before)
+    });
+    Contents {
+        columns: COLUMNS,
+        lines: sorted
+            .iter()
+            .map(|(_, index)| Line::new(u64::from(*index)))
+            .collect(),
+        sum: sum.map(Line::of),
+        greatest,
+        ..Contents::default()
+    }
+}
+
+/// The row of a line, once it comes into sight.
+pub fn row(place: &Place<'_>, index: usize) -> Row {
+    let node = &place.panel.tree.nodes[index];
+    let before = place.compared.map(|look| look.owned.get(index));
+    let row = FIGURES.row(
+        place,
+        index as u64,
+        node.path,
+        &place.look.owned[index],
+        before,
+    );
+    if node.is_system {
+        row
+    } else if index == 0 {
+        row.with_note("Outside all systems: schedules, tasks, other threads.")
+    } else {
+        row.with_note("No system of a schedule: an observer, a thread, code outside Bevy.")
+    }
 }
 
 pub fn above(panel: &mut Panel, look: &Look, ui: &mut Ui) -> bool {

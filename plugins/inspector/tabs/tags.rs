@@ -3,11 +3,12 @@
 use bevy_egui::egui::Ui;
 
 use super::Place;
+use super::figures::Figures;
 use crate::bevy::inspector::look::{Look, Use};
+use crate::bevy::inspector::order::Key;
 use crate::bevy::inspector::panel::Panel;
-use crate::bevy::inspector::rows::{Column, Fold, Row};
-use crate::bevy::inspector::table::{SUM, Table};
-use crate::bevy::inspector::tree::UNTAGGED;
+use crate::bevy::inspector::rows::{Column, Row};
+use crate::bevy::inspector::table::{Contents, Fold, Line, SUM};
 use crate::bevy::inspector::value::Value;
 
 const COLUMNS: &[Column] = &[
@@ -28,66 +29,75 @@ const COLUMNS: &[Column] = &[
         .help("Calls of the global allocator a frame. A HeapAudit counts them."),
 ];
 
-fn values(look: &Look, used: &Use) -> Vec<Value> {
+fn value(look: &Look, used: &Use, column: usize) -> Value {
     let audited = |value: Value| if look.audits { value } else { Value::Nothing };
-    vec![
-        Value::ByteRate(look.rate(used.frame)),
-        Value::Bytes(used.live()),
-        if look.pool_tags {
-            Value::Bytes(used.pool)
-        } else {
-            Value::Nothing
-        },
-        Value::Bytes(used.heap),
-        audited(Value::Bytes(used.global)),
-        audited(Value::Rate(look.rate(used.calls))),
-    ]
+    match column {
+        1 => Value::ByteRate(look.rate(used.frame)),
+        2 => Value::Bytes(used.live()),
+        3 if look.pool_tags => Value::Bytes(used.pool),
+        3 => Value::Nothing,
+        4 => Value::Bytes(used.heap),
+        5 => audited(Value::Bytes(used.global)),
+        _ => audited(Value::Rate(look.rate(used.calls))),
+    }
 }
+
+const FIGURES: Figures = Figures {
+    columns: COLUMNS,
+    value,
+};
 
 struct Tree<'a> {
     place: &'a Place<'a>,
+    by_figure: Option<usize>,
+    greatest: f64,
     /// By place in the tree: whether it or something below it is shown.
     shown: Vec<bool>,
-    rows: Vec<Row>,
+    lines: Vec<Line>,
+    /// The levels that are being gone through, each after the one above it.
+    levels: Vec<(Key, u32)>,
 }
 
-pub fn table(place: &Place<'_>) -> Table {
+pub fn contents(place: &Place<'_>) -> Contents {
     let mut tree = Tree {
+        by_figure: place.order.column(COLUMNS),
+        greatest: 0.0,
         shown: shown(place),
-        rows: Vec::new(),
+        lines: Vec::new(),
+        levels: Vec::new(),
         place,
     };
     tree.level(0, 0);
-    Table {
+    Contents {
         columns: COLUMNS,
-        rows: tree.rows,
-        sum: Some(total(place)),
-        ..Table::default()
+        lines: tree.lines,
+        sum: Some(Line::of(total(place))),
+        greatest: tree.greatest,
+        ..Contents::default()
     }
 }
 
 /// What the whole process uses, which is what all rows of the first level come to.
 fn total(place: &Place<'_>) -> Row {
-    let mut row = Row::new(SUM, "everything", values(place.look, &place.look.total()));
-    row.before = place.compared.map(|look| values(look, &look.total()));
-    row
+    let before = place.compared.map(Look::total);
+    FIGURES.row(
+        place,
+        SUM,
+        "everything",
+        &place.look.total(),
+        Some(before.as_ref()),
+    )
 }
 
 fn shown(place: &Place<'_>) -> Vec<bool> {
     let nodes = &place.panel.tree.nodes;
+    let idle = place.panel.settings.idle;
     // Tags may have been made since the look.
-    let known = place.look.own.len();
-    let mut shown: Vec<bool> = (0..known)
-        .map(|index| {
-            let node = &nodes[index];
-            let found = match index {
-                0 => UNTAGGED.contains(place.needle),
-                _ => node.lower.contains(place.needle),
-            };
-            found && (place.panel.settings.idle || place.look.own[index].ever)
-        })
+    let known = place.look.own.iter().zip(nodes);
+    let mut shown: Vec<bool> = known
+        .map(|(own, node)| node.found && (idle || own.ever))
         .collect();
-    for index in (1..known).rev() {
+    for index in (1..shown.len()).rev() {
         let parent = nodes[index].parent as usize;
         // The root is a row like any other, not what all lie in.
         shown[parent] |= shown[index] && parent != 0;
@@ -95,82 +105,96 @@ fn shown(place: &Place<'_>) -> Vec<bool> {
     shown
 }
 
+/// What a tag used, as it is shown: with what is below it, or alone.
+fn used<'a>(place: &Place<'_>, look: &'a Look, index: usize) -> Option<&'a Use> {
+    if index == 0 || place.panel.settings.own_only {
+        look.own.get(index)
+    } else {
+        look.below.get(index)
+    }
+}
+
 impl Tree<'_> {
     fn level(&mut self, parent: usize, depth: u8) {
-        let nodes = &self.place.panel.tree.nodes;
-        let mut level: Vec<Row> = Vec::new();
-        if parent == 0 && self.shown.first() == Some(&true) {
-            level.push(self.row(0, depth));
+        let start = self.levels.len();
+        if parent == 0 {
+            self.put(0);
         }
-        for &child in &nodes[parent].children {
-            if self.shown.get(child as usize) == Some(&true) {
-                level.push(self.row(child as usize, depth));
-            }
+        let place = self.place;
+        for &child in &place.panel.tree.nodes[parent].children {
+            self.put(child);
         }
-        self.place.order.sort(COLUMNS, &mut level);
-        for row in level {
-            let (index, is_open) = (row.key as usize, row.fold == Fold::Open);
-            self.rows.push(row);
-            if is_open {
+        let end = self.levels.len();
+        if self.by_figure.is_some() {
+            self.levels[start..].sort_unstable();
+        }
+        for at in start..end {
+            let index = self.levels[at].1 as usize;
+            let fold = self.fold(index, depth);
+            let mut line = Line::new(index as u64);
+            (line.depth, line.fold) = (depth, fold);
+            self.lines.push(line);
+            if fold == Fold::Open {
                 self.level(index, depth.saturating_add(1));
             }
         }
+        self.levels.truncate(start);
     }
 
-    fn row(&self, index: usize, depth: u8) -> Row {
-        let Place {
-            panel,
-            look,
-            compared,
-            needle,
-            ..
-        } = *self.place;
-        let node = &panel.tree.nodes[index];
-        let used = |look: &Look| {
-            let by_place = if index == 0 || panel.settings.own_only {
-                &look.own
-            } else {
-                &look.below
-            };
-            values(look, by_place.get(index).unwrap_or(&Use::default()))
-        };
-        let has_children = index != 0
-            && node
-                .children
-                .iter()
-                .any(|&child| self.shown.get(child as usize) == Some(&true));
-        // A search opens what it finds things in.
-        let folded = if needle.is_empty() {
-            &panel.folded
-        } else {
-            &panel.folded_found
-        };
-        let is_toggled = folded.contains(&(index as u64));
-        let opens_at_first = !needle.is_empty() || panel.opens_at_first(index, depth);
-        let fold = match (has_children, opens_at_first != is_toggled) {
-            (false, _) => Fold::Leaf,
-            (true, true) => Fold::Open,
-            (true, false) => Fold::Closed,
-        };
-        let name = match index {
-            0 => UNTAGGED,
-            _ => node.name,
-        };
-        let mut row = Row::new(index as u64, name, used(look));
-        row.full_name = panel.tree.path(index).into();
-        row.depth = depth;
-        row.fold = fold;
-        row.before = compared.map(used);
-        if node.is_system {
-            row.note = Some("a system".into());
-        } else if index == 0 {
-            row.note = Some(
-                "What no system and no `with_tag` stands for: schedules, tasks, other threads."
-                    .into(),
-            );
+    /// Adds a tag to the level.
+    fn put(&mut self, index: u32) {
+        if self.shown.get(index as usize) != Some(&true) {
+            return;
         }
-        row
+        let place = self.place;
+        let rank = place.panel.tree.nodes[index as usize].rank;
+        let now = used(place, place.look, index as usize);
+        let before = place
+            .compared
+            .and_then(|look| used(place, look, index as usize));
+        let figure = now.and_then(|now| FIGURES.figure(place, self.by_figure, now, before, rank));
+        self.greatest = self.greatest.max(figure.unwrap_or(0.0));
+        self.levels.push((place.order.key(figure, rank), index));
     }
+
+    fn fold(&self, index: usize, depth: u8) -> Fold {
+        let panel = self.place.panel;
+        let mut children = panel.tree.nodes[index].children.iter();
+        let has_children =
+            index != 0 && children.any(|&child| self.shown.get(child as usize) == Some(&true));
+        if !has_children {
+            return Fold::Leaf;
+        }
+        // A search opens what it finds things in.
+        let (folded, opens_at_first) = if self.place.needle.is_empty() {
+            (&panel.folded, panel.opens_at_first(index, depth))
+        } else {
+            (&panel.folded_found, true)
+        };
+        if opens_at_first != folded.contains(&(index as u64)) {
+            Fold::Open
+        } else {
+            Fold::Closed
+        }
+    }
+}
+
+/// The row of a line, once it comes into sight.
+pub fn row(place: &Place<'_>, index: usize) -> Row {
+    let node = &place.panel.tree.nodes[index];
+    let nothing = Use::default();
+    let now = used(place, place.look, index).unwrap_or(&nothing);
+    let before = place.compared.map(|look| used(place, look, index));
+    let mut row = FIGURES.row(place, index as u64, node.name, now, before);
+    row.full_name = node.path.into();
+    if node.is_system {
+        row.note = Some("a system".into());
+    } else if index == 0 {
+        row.note = Some(
+            "What no system and no `with_tag` stands for: schedules, tasks, other threads.".into(),
+        );
+    }
+    row
 }
 
 impl Panel {

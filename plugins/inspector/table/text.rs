@@ -1,0 +1,131 @@
+//! The texts of a row, laid out once and painted in many frames.
+
+use std::sync::Arc;
+
+use bevy_egui::egui::{Color32, Galley, Ui};
+
+use super::contents::SUM;
+use crate::bevy::inspector::rows::{Column, Row};
+use crate::bevy::inspector::theme;
+use crate::bevy::inspector::value::Value;
+
+pub struct Texts {
+    name: Arc<Galley>,
+    /// As wide may the name be.
+    room: f32,
+    /// Of each column but the first.
+    values: Vec<Arc<Galley>>,
+}
+
+/// Texts are as good as new as long as this stays as it is.
+#[derive(Clone, Copy)]
+pub struct Fonts {
+    pixels_per_point: f32,
+    /// Falls when egui throws its glyphs away.
+    atlas_fill: f32,
+}
+
+impl Fonts {
+    pub fn of(ui: &Ui) -> Self {
+        Self {
+            pixels_per_point: ui.pixels_per_point(),
+            atlas_fill: ui.fonts(|fonts| fonts.font_atlas_fill_ratio()),
+        }
+    }
+
+    pub fn are_those_of(self, before: Self) -> bool {
+        before.pixels_per_point == self.pixels_per_point && before.atlas_fill <= self.atlas_fill
+    }
+}
+
+impl Texts {
+    /// Lays a row out. What is the same as in the row that was there before stays as it was laid out.
+    pub fn of(
+        row: &Row,
+        columns: &[Column],
+        room: f32,
+        before: Option<(&Row, &Self)>,
+        ui: &Ui,
+    ) -> Self {
+        let name = match before {
+            Some((known, texts)) if known.name == row.name && texts.room == room => {
+                texts.name.clone()
+            }
+            _ => name(&row.name, columns[0].keeps_start, room, ui),
+        };
+        let values = row.values.iter().enumerate().map(|(index, value)| {
+            if let Some((known, texts)) = before
+                && known.values.get(index) == Some(value)
+            {
+                return texts.values[index].clone();
+            }
+            let shown = match value {
+                Value::Nothing if row.key == SUM => String::new(),
+                value => value.shown(),
+            };
+            let font = if columns[index + 1].is_text {
+                theme::names()
+            } else {
+                theme::figures()
+            };
+            // The colour is given when it is painted.
+            let painter = ui.painter();
+            painter.layout_no_wrap(one_line(&shown), font, Color32::PLACEHOLDER)
+        });
+        Self {
+            name,
+            room,
+            values: values.collect(),
+        }
+    }
+
+    /// Whether the name has this much room.
+    pub fn fit(&self, room: f32) -> bool {
+        self.room == room
+    }
+
+    /// The text of a column.
+    pub fn galley(&self, column: usize) -> Arc<Galley> {
+        match column {
+            0 => self.name.clone(),
+            column => self.values[column - 1].clone(),
+        }
+    }
+}
+
+/// So much of a name as there is room for. The end of a path is what tells it from others.
+pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
+    let text = one_line(name);
+    let letters = text.chars().count();
+    let layout = |text: String| {
+        let painter = ui.painter();
+        painter.layout_no_wrap(text, theme::names(), Color32::PLACEHOLDER)
+    };
+    let whole = layout(text.clone());
+    let width = whole.size().x;
+    if width <= room {
+        return whole;
+    }
+    let mut kept = (letters as f32 * room / width) as usize;
+    loop {
+        let shortened = layout(if keeps_start {
+            let start: String = text.chars().take(kept).collect();
+            format!("{start}…")
+        } else {
+            let end: String = text.chars().skip(letters - kept).collect();
+            format!("…{end}")
+        });
+        // Letters are not all as wide as the average.
+        let over = shortened.size().x - room;
+        if over <= 0.0 || kept == 0 {
+            return shortened;
+        }
+        let width_of_letter = width / letters as f32;
+        kept = kept.saturating_sub(1 + (over / width_of_letter) as usize);
+    }
+}
+
+/// A row is one line, whatever is in it.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ")
+}
