@@ -8,7 +8,8 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(feature = "parking_lot"))]
 pub(crate) use plain::{Mutex, MutexGuard};
 
-use std::time::Instant;
+/// The clock, also in a browser.
+pub(crate) use web_time::Instant;
 
 /// Where threads sleep until what a mutex guards has changed.
 pub(crate) struct Condvar(
@@ -33,7 +34,10 @@ impl Condvar {
                 self.0.wait(&mut guard);
                 false
             }
-            Some(deadline) => self.0.wait_until(&mut guard, deadline).timed_out(),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.0.wait_for(&mut guard, left).timed_out()
+            }
         };
         (guard, late)
     }

@@ -1,9 +1,9 @@
 //! Snapshots: files for tools that ask, and for code that does.
 
 use std::ops::Deref;
-use std::time::Instant;
 
 use bevy_ecs::prelude::*;
+use bevy_platform::time::Instant;
 
 use crate::bevy::AllocResource;
 use crate::{SnapshotConfig, SnapshotEmitter};

@@ -4,7 +4,8 @@
 //! from the look before.
 
 use std::collections::HashMap;
-use std::time::Instant;
+
+use bevy_platform::time::Instant;
 
 use super::tree::TagTree;
 use crate::bevy::BudgetKind;

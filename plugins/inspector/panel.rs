@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bevy_ecs::prelude::*;
 use bevy_egui::egui::{self, Ui};
+use bevy_platform::time::Instant;
 
 use super::footer::Cost;
 use super::history::History;

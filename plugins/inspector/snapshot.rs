@@ -1,7 +1,9 @@
 //! The button that writes a snapshot.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use bevy_platform::time::Instant;
 
 use crate::bevy::AllocResource;
 use crate::{SnapshotConfig, SnapshotEmitter};

@@ -6,7 +6,8 @@ use core::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 use std::thread::ThreadId;
-use std::time::Instant;
+
+use web_time::Instant;
 
 use super::arena::{Arena, ArenaLimits};
 use super::pool;

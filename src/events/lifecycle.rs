@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::alloc::System;
 use std::sync::Arc;
 use std::thread::ThreadId;
-use std::time::Instant;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
+use web_time::Instant;
 
 use super::event::Event;
 use super::hub::Switch;

@@ -309,7 +309,7 @@ impl Snapshot {
 }
 
 fn now() -> String {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH);
     rfc3339(since.map_or(0, |since| since.as_secs()))
 }
 

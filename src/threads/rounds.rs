@@ -22,9 +22,8 @@
 
 use core::mem;
 use std::collections::VecDeque;
-use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// See the module's documentation. `P` tells parties apart.
 pub(crate) struct Rounds<P> {

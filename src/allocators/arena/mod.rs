@@ -29,7 +29,8 @@ use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::alloc::{Layout, System};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+
+use web_time::Instant;
 
 use big::{Big, Bigs};
 use metering::{ChunkCharge, METERED};

@@ -1,6 +1,6 @@
 //! loom's stand-ins for the mutex and what to wait with. A wait that nobody ends is a deadlock, and fails the model.
 
-use std::time::Instant;
+pub(crate) use std::time::Instant;
 
 pub(crate) use loom::sync::MutexGuard;
 
