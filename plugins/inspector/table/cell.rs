@@ -16,6 +16,8 @@ use crate::bevy::inspector::value::{Share, Value};
 
 /// As wide is a step of the tree.
 const STEP: f32 = 12.0;
+/// As long is each end of a mark.
+const MARK: f32 = 3.0;
 
 /// Where a line's name begins.
 pub fn indent(line: &Line) -> f32 {
@@ -109,6 +111,7 @@ impl<'a> Cell<'a> {
         }
         if let Some(number) = value.number()
             && bar_to > 0.0
+            && number > 0.0
         {
             let mut filled = rect.shrink2(vec2(0.0, 2.0));
             let part = (number / bar_to).clamp(0.0, 1.0) as f32;
@@ -226,11 +229,14 @@ fn bar(rect: Rect, share: Share, galley: Arc<Galley>, painter: &Painter, visuals
     let stroke = visuals.widgets.noninteractive.bg_stroke;
     painter.rect_stroke(rect, 2.0, stroke, StrokeKind::Inside);
     if let Some(mark) = share.mark()
-        && mark <= 1.0
+        && (0.0..=1.0).contains(&mark)
     {
         let x = rect.left() + rect.width() * mark as f32;
         let stroke = Stroke::new(1.5, visuals.strong_text_color());
-        painter.vline(x, rect.y_range(), stroke);
+        // At the edges, where it does not cross the figure.
+        for y in [rect.top(), rect.bottom() - MARK] {
+            painter.vline(x, y..=y + MARK, stroke);
+        }
     }
     let color = visuals.strong_text_color();
     let at = Align2::CENTER_CENTER.anchor_size(rect.center(), galley.size());

@@ -95,17 +95,23 @@ impl Texts {
 
 /// So much of a name as there is room for. The end of a path is what tells it from others.
 pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
-    let text = one_line(name);
-    let letters = text.chars().count();
+    let mut text = one_line(name);
     let layout = |text: String| {
         let painter = ui.painter();
         painter.layout_no_wrap(text, theme::names(), Color32::PLACEHOLDER)
     };
-    let whole = layout(text.clone());
+    let mut whole = layout(text.clone());
+    if whole.size().x > room
+        && let Some(plain) = without_parameters(&text)
+    {
+        whole = layout(plain.clone());
+        text = plain;
+    }
     let width = whole.size().x;
     if width <= room {
         return whole;
     }
+    let letters = text.chars().count();
     let mut kept = (letters as f32 * room / width) as usize;
     loop {
         let shortened = layout(if keeps_start {
@@ -125,7 +131,29 @@ pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
     }
 }
 
+/// The path of a generic function, whose parameters would push its name out of sight.
+fn without_parameters(path: &str) -> Option<String> {
+    let start = path.find('<').filter(|&start| start > 0)?;
+    let end = path.rfind('>').filter(|&end| end > start + 1)?;
+    Some(format!("{}<…>{}", &path[..start], &path[end + 1..]))
+}
+
 /// A row is one line, whatever is in it.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_parameters;
+
+    #[test]
+    fn parameters_are_left_out_of_paths_that_have_some() {
+        let plain = |path| without_parameters(path).unwrap_or_default();
+        assert_eq!(plain("a::inherited<b::C<d::E>>"), "a::inherited<…>");
+        assert_eq!(plain("a::run<b::C>::{{closure}}"), "a::run<…>::{{closure}}");
+        for whole in ["a::b", "<a::B as c::D>::e", "a > b < c", "a<>", ""] {
+            assert_eq!(without_parameters(whole), None, "{whole}");
+        }
+    }
 }

@@ -7,10 +7,11 @@ use crate::bevy::inspector::value::{Share, Value};
 pub const COLUMNS: &[Column] = &[
     Column::text("thread", "Thread", 0).help("The thread that the arena serves."),
     Column::figure("fill", "Fill").digits(20).help(
-        "How much of its memory the last frame used. The mark is the most that a frame used.",
+        "What the last frame was handed of its memory. The mark is the most of any frame. What guards gave back is handed out again: \
+         a frame can have more than all of it.",
     ),
-    Column::figure("frame", "Frame").help("Bytes that its last frame used."),
-    Column::figure("peak", "Peak").help("The most that a frame used."),
+    Column::figure("frame", "Frame").help("Bytes that its last frame was handed, those included that guards gave back and others got."),
+    Column::figure("peak", "Peak").help("The most of any frame."),
     Column::figure("reserved", "Reserved").help("Bytes that it may use without growing."),
     Column::figure("retired", "Retired")
         .digits(8)

@@ -14,7 +14,7 @@ pub const COLUMNS: &[Column] = &[
     Column::figure("fill", "Fill")
         .digits(24)
         .help("How much of the limit is used. The mark is the soft limit."),
-    Column::text("state", "State", 10).help("Where it stands."),
+    Column::text("state", "State", 10).help("Where it stands. It was over if an allocation would have exceeded the limit."),
     Column::figure("budget_live", "Live").help(
         "Live bytes of the tag and everything below it: with BudgetPlugin, the most in the last frame.",
     ),
@@ -30,8 +30,9 @@ pub const COLUMNS: &[Column] = &[
         .help("Allocations that would have exceeded the limit."),
 ];
 
-fn state(severity: Severity) -> Value {
+fn state(severity: Severity, exceeded: u64) -> Value {
     Value::text(match severity {
+        Severity::Fine if exceeded != 0 => "was over",
         Severity::Fine => "fine",
         Severity::Warning => "over soft",
         Severity::Bad => "over limit",
@@ -55,7 +56,7 @@ pub fn rows(look: &Look) -> Vec<Row> {
         };
         let values = vec![
             Value::Share(share),
-            state(severity),
+            state(severity, 0),
             Value::Bytes(budgets.used),
             Value::Nothing,
             Value::Bytes(budgets.limit),
@@ -94,7 +95,7 @@ fn of_tag(budget: &TagBudget) -> Row {
     };
     let values = vec![
         fill,
-        state(severity),
+        state(severity, budget.exceeded_count),
         Value::Bytes(used),
         limited(soft),
         limited(hard),
