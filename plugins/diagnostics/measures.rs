@@ -17,8 +17,9 @@ use crate::bevy::{AllocResource, Budgets};
 use crate::tags::TagTotals;
 
 impl DiagnosticsPlugin {
-    /// Bytes of frame memory that were handed out in the frame, over all threads. What was leased (`frame_box` and its kin)
-    /// counts in the frame in which its thread takes that memory again.
+    /// Bytes of frame memory that were handed out in the frame, over all threads. What was leased (`frame_box` and its kin), and
+    /// with budgets or listeners what guards handed out too, counts in the frame in which its thread takes that memory again:
+    /// the next one, unless the thread sleeps.
     pub const FRAME_BYTES: DiagnosticPath = DiagnosticPath::const_new("framealloc/frame_bytes");
     /// Bytes that frame arenas may use without growing, over all threads.
     pub const ARENA_BYTES: DiagnosticPath = DiagnosticPath::const_new("framealloc/arena_bytes");

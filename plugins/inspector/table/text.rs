@@ -101,11 +101,14 @@ pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
         painter.layout_no_wrap(text, theme::names(), Color32::PLACEHOLDER)
     };
     let mut whole = layout(text.clone());
-    if whole.size().x > room
-        && let Some(plain) = without_parameters(&text)
-    {
-        whole = layout(plain.clone());
-        text = plain;
+    for with_parameters in [last_segments as fn(&str) -> String, |_| "…".to_owned()] {
+        if whole.size().x <= room {
+            break;
+        }
+        if let Some(shorter) = generic(&text, with_parameters) {
+            whole = layout(shorter.clone());
+            text = shorter;
+        }
     }
     let width = whole.size().x;
     if width <= room {
@@ -131,11 +134,32 @@ pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
     }
 }
 
-/// The path of a generic function, whose parameters would push its name out of sight.
-fn without_parameters(path: &str) -> Option<String> {
-    let start = path.find('<').filter(|&start| start > 0)?;
-    let end = path.rfind('>').filter(|&end| end > start + 1)?;
-    Some(format!("{}<…>{}", &path[..start], &path[end + 1..]))
+/// The path of a generic function with its parameters made shorter, which would push its name out of sight.
+fn generic(path: &str, shorter: impl Fn(&str) -> String) -> Option<String> {
+    let start = path.find('<').filter(|&start| start > 0)? + 1;
+    let end = path.rfind('>').filter(|&end| end > start)?;
+    let parameters = shorter(&path[start..end]);
+    Some(format!("{}{parameters}{}", &path[..start], &path[end..]))
+}
+
+/// Types without the paths to them.
+fn last_segments(types: &str) -> String {
+    let mut shorter = String::with_capacity(types.len());
+    let mut segment = 0;
+    let mut rest = types;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("::") {
+            shorter.truncate(segment);
+            rest = after;
+            continue;
+        }
+        shorter.push(letter);
+        if !(letter.is_alphanumeric() || letter == '_') {
+            segment = shorter.len();
+        }
+        rest = &rest[letter.len_utf8()..];
+    }
+    shorter
 }
 
 /// A row is one line, whatever is in it.
@@ -145,15 +169,29 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_parameters;
+    use super::{generic, last_segments};
 
     #[test]
-    fn parameters_are_left_out_of_paths_that_have_some() {
-        let plain = |path| without_parameters(path).unwrap_or_default();
-        assert_eq!(plain("a::inherited<b::C<d::E>>"), "a::inherited<…>");
-        assert_eq!(plain("a::run<b::C>::{{closure}}"), "a::run<…>::{{closure}}");
+    fn parameters_lose_the_paths_to_them() {
+        let short = |path| generic(path, last_segments).unwrap_or_default();
+        assert_eq!(
+            short("a::inherited<b::C<d::E>, f::G>"),
+            "a::inherited<C<E>, G>"
+        );
+        assert_eq!(
+            short("a::run<&mut b::C>::{{closure}}"),
+            "a::run<&mut C>::{{closure}}"
+        );
+        assert_eq!(
+            short("é::run<(é::ü, b::{{closure}})>"),
+            "é::run<(ü, {{closure}})>"
+        );
+    }
+
+    #[test]
+    fn only_what_has_parameters_is_made_shorter() {
         for whole in ["a::b", "<a::B as c::D>::e", "a > b < c", "a<>", ""] {
-            assert_eq!(without_parameters(whole), None, "{whole}");
+            assert_eq!(generic(whole, last_segments), None, "{whole}");
         }
     }
 }
