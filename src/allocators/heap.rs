@@ -53,31 +53,41 @@ fn allocate_within_budgets(
     whole: (Layout, usize),
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
+    // Most of the time this thread's credit pays, and nobody wants to know.
+    let paid = local(|local| payer.payee_with_credit(local))
+        .filter(|payee| payee.slot.spend(layout.size()));
+    let Some(payee) = paid else {
+        return allocate_with_care(layout, whole, payer);
+    };
+    let charge = Charge::account(payee.account);
+    let Some(block) = allocate_charged(whole, charge) else {
+        return Err(out_of_memory(charge, layout));
+    };
+    local(|local| local.counters().heap.allocated(layout.size()));
+    Ok(block)
+}
+
+/// Allocates where somebody has to be asked or told.
+#[inline(never)]
+fn allocate_with_care(
+    layout: Layout,
+    whole: (Layout, usize),
+    payer: &Payer,
+) -> Result<NonNull<u8>, AllocError> {
     let charge = payer.admit(layout, layout.size())?;
     allocate_for(layout, whole, charge, payer)
 }
 
-/// A block that is charged already.
+/// A block for which `charge` was admitted, counted and told of.
 #[inline(always)]
 fn allocate_for(
     layout: Layout,
-    (whole, prefix): (Layout, usize),
+    whole: (Layout, usize),
     charge: Charge,
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
-    // SAFETY: the size is not zero.
-    let Some(start) = NonNull::new(unsafe { alloc::alloc(whole) }) else {
-        charge.release(layout.size());
-        return Err(refused(AllocErrorKind::OutOfMemory, layout));
-    };
-    // SAFETY: the prefix lies before the block, inside the allocation, and ends with room for a word.
-    let block = unsafe {
-        let block = start.add(prefix);
-        block
-            .cast::<usize>()
-            .sub(1)
-            .write_unaligned(charge.to_word());
-        block
+    let Some(block) = allocate_charged(whole, charge) else {
+        return Err(out_of_memory(charge, layout));
     };
     local(|local| {
         if local.record.get().is_null() {
@@ -91,6 +101,25 @@ fn allocate_for(
         note(block, layout, charge, payer);
     }
     Ok(block)
+}
+
+/// A block that remembers its charge. `None` if the system has no more memory.
+#[inline(always)]
+fn allocate_charged((whole, prefix): (Layout, usize), charge: Charge) -> Option<NonNull<u8>> {
+    // SAFETY: the size is not zero. The prefix lies before the block, inside the allocation, and ends with room for a word.
+    unsafe {
+        let block = NonNull::new(alloc::alloc(whole))?.add(prefix);
+        let word = block.cast::<usize>().sub(1);
+        word.write_unaligned(charge.to_word());
+        Some(block)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_memory(charge: Charge, layout: Layout) -> AllocError {
+    charge.release(layout.size());
+    refused(AllocErrorKind::OutOfMemory, layout)
 }
 
 /// Tells a phase, and who listens, of a new block. User code may run; if it panics, the block is freed.
