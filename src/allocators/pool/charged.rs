@@ -14,7 +14,7 @@ use super::remote::Block;
 use crate::allocators::os;
 use crate::allocators::payer::{Charge, Payer};
 use crate::allocators::record::add;
-use crate::allocators::thread::Local;
+use crate::allocators::thread::{Local, local};
 
 /// The entry for `block` in its page's table of charges, if the page has one.
 ///
@@ -66,8 +66,14 @@ pub(super) unsafe fn new_charge_entry(
 
 /// A block for the current tag, if this thread's credit pays for it, the list has one whose page has a table, and no phase
 /// or listener wants to know.
+#[cold]
+#[inline(never)]
+pub(super) fn take_on_credit(class: usize, payer: &Payer) -> Option<NonNull<u8>> {
+    local(|local| take_here(local, class, payer))
+}
+
 #[inline(always)]
-pub(super) fn take_on_credit(local: &Local, class: usize, payer: &Payer) -> Option<NonNull<u8>> {
+fn take_here(local: &Local, class: usize, payer: &Payer) -> Option<NonNull<u8>> {
     let size = class_size(class);
     let payee = payer.payee_with_credit(local)?;
     // SAFETY: records are never freed (I5), and this one is the calling thread's.

@@ -324,40 +324,42 @@ pub(crate) fn allocate(
     lists: Lists,
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
-    local(|local| {
+    let block = local(|local| {
         // SAFETY: heaps are never freed (I5), and this one is the calling thread's.
         let heap = unsafe { &*local.pool.get() };
-        if let Some(block) = heap.pop(lists, class) {
-            add(&heap.allocs[class], 1);
-            os::reveal(block as usize, class_size(class));
-            // SAFETY: blocks are not null.
-            return Ok(unsafe { NonNull::new_unchecked(block.cast()) });
-        }
-        allocate_slowly(local, class, layout, lists, payer)
-    })
+        let block = heap.pop(lists, class)?;
+        add(&heap.allocs[class], 1);
+        os::reveal(block as usize, class_size(class));
+        NonNull::new(block.cast())
+    });
+    let block = match block {
+        Some(block) => block,
+        None => take_slowly(class, layout, lists, payer)?,
+    };
+    Ok(block)
 }
 
-#[cold]
-#[inline(never)]
-fn allocate_slowly(
-    local: &Local,
+/// A block where the list has none, or there may be somebody to pay.
+#[inline(always)]
+fn take_slowly(
     class: usize,
     layout: Layout,
     lists: Lists,
     payer: &Payer,
 ) -> Result<NonNull<u8>, AllocError> {
+    // A call of its own, which needs hardly more registers than a call may use: it is most of what a budget costs.
     if lists == Lists::EMPTY
-        && let Some(block) = charged::take_on_credit(local, class, payer)
+        && let Some(block) = charged::take_on_credit(class, payer)
     {
         return Ok(block);
     }
-    allocate_with_care(local, class, layout, lists, payer)
+    allocate_with_care(class, layout, lists, payer)
 }
 
 /// Allocates where somebody has to be asked or told, or the list is empty.
+#[cold]
 #[inline(never)]
 fn allocate_with_care(
-    local: &Local,
     class: usize,
     layout: Layout,
     lists: Lists,
@@ -365,7 +367,7 @@ fn allocate_with_care(
 ) -> Result<NonNull<u8>, AllocError> {
     let size = class_size(class);
     // A thread that allocates for the first time learns now whether anybody listens.
-    let _ = local.record();
+    let _ = local(Local::record);
     let noted = Payer::must_note();
     // Asked before the block is taken: a watched one has to be of a page that remembers charges.
     let watcher = if noted { payer.watcher() } else { None };
@@ -376,9 +378,9 @@ fn allocate_with_care(
     } else {
         Charge::NOBODY
     };
-    let pages = || local.own_record().charged.pages(class);
+    let pages = || local(|local| local.own_record().charged.pages(class));
     let before = watcher.map(|_| pages());
-    let Some(block) = take_block(local, class, charge) else {
+    let Some(block) = take_block(class, charge) else {
         charge.release(size);
         return Err(diagnostics::refused(AllocError::new(
             AllocErrorKind::OutOfMemory,
@@ -424,8 +426,8 @@ impl Drop for Untold {
 }
 
 /// A block from the calling thread's heaps, or from limbo's.
-fn take_block(local: &Local, class: usize, charge: Charge) -> Option<NonNull<u8>> {
-    let record = local.record();
+fn take_block(class: usize, charge: Charge) -> Option<NonNull<u8>> {
+    let record = local(Local::record);
     if record.is_none() {
         diagnostics::thread_state_missing("pool memory");
     }
