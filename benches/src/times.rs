@@ -9,6 +9,7 @@ use crate::peers::{Arena, Boxes, BumpScopeDown, Heap, Put};
 use crate::{Cell, Operation, ROWS, Row, Subject};
 use framealloc::{AllocConfig, SmartAlloc};
 use mimalloc::MiMalloc;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use std::alloc::System;
@@ -81,6 +82,7 @@ static TIMED_ROWS: &[TimedRow] = &[
             (Subject::Framealloc, || first_touch_of_a_frame(true)),
             (Subject::Bumpalo, first_touch_of_an_arena::<bumpalo::Bump>),
             (Subject::BumpScope, first_touch_of_an_arena::<BumpScopeDown>),
+            (Subject::System, || first_touch_of_a_mapping(true)),
         ],
     },
     TimedRow {
@@ -90,6 +92,7 @@ static TIMED_ROWS: &[TimedRow] = &[
             (Subject::Framealloc, || first_touch_of_a_frame(false)),
             (Subject::Bumpalo, first_touch_of_an_arena::<bumpalo::Bump>),
             (Subject::BumpScope, first_touch_of_an_arena::<BumpScopeDown>),
+            (Subject::System, || first_touch_of_a_mapping(false)),
         ],
     },
 ];
@@ -297,6 +300,34 @@ fn first_touch_of_an_arena<A: Arena>() -> Timed {
     let once = |_| {
         let arena = A::with_capacity(TOUCHED);
         clocked(|| touch(&arena))
+    };
+    Box::new(move |n| (0..n).map(once).sum())
+}
+
+/// A bare mapping, of which a word is written to as many pages: what the system itself takes for them.
+fn first_touch_of_a_mapping(huge_pages: bool) -> Timed {
+    const HUGE: usize = 2 << 20;
+    const WORDS: usize = size_of::<Page>() / size_of::<u64>();
+    let once = move |_| {
+        let (flags, access) = (MapFlags::PRIVATE, ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: a fresh mapping, which nobody else knows; all that is written lies in it.
+        #[expect(unsafe_code, reason = "the system's own interface")]
+        unsafe {
+            let map = mmap_anonymous(std::ptr::null_mut(), TOUCHED + HUGE, access, flags);
+            let map = map.expect("the system has memory").cast::<u8>();
+            let start = map.add(map.align_offset(HUGE)).cast::<u64>();
+            if huge_pages {
+                // Where it is refused, the row says so.
+                let _ = madvise(start.cast(), TOUCHED, Advice::LinuxHugepage);
+            }
+            let spent = clocked(|| {
+                for page in 0..TOUCHED / size_of::<Page>() / 16 * 15 {
+                    start.add(page * WORDS).write_volatile(1);
+                }
+            });
+            munmap(map.cast(), TOUCHED + HUGE).expect("it was mapped");
+            spent
+        }
     };
     Box::new(move |n| (0..n).map(once).sum())
 }
