@@ -97,17 +97,16 @@ fn take_here(local: &Local, class: usize, payer: &Payer) -> Option<NonNull<u8>> 
 ///
 /// # Safety
 ///
-/// `block` is of `class` and the caller's to give.
+/// `block` is of `class` and the caller's to give, and `entry` is that of [`charge_entry`].
 #[inline(always)]
-pub(super) unsafe fn free_into_credit(local: &Local, block: *mut Block, class: usize) -> bool {
+pub(super) unsafe fn free_into_credit(
+    local: &Local,
+    block: *mut Block,
+    class: usize,
+    entry: &AtomicUsize,
+) -> bool {
     // SAFETY: the block is pooled; entries hold charges; pages are never freed (I5).
-    let (entry, charge, owner) = unsafe {
-        let Some(entry) = charge_entry(block, class) else {
-            return false;
-        };
-        let charge = Charge::from_word(entry.load(Relaxed));
-        (entry, charge, owner_of(block))
-    };
+    let (charge, owner) = unsafe { (Charge::from_word(entry.load(Relaxed)), owner_of(block)) };
     let Some(payee) = charge.payee_with_credit(local) else {
         return false;
     };

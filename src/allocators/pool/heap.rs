@@ -494,40 +494,35 @@ pub(crate) unsafe fn free(block: NonNull<u8>, class: usize) {
 #[inline(never)]
 unsafe fn free_slowly(local: &Local, block: *mut Block, class: usize) {
     os::reveal(block as usize, links_of(class) * size_of::<*mut Block>());
-    // SAFETY: the caller's contract.
-    unsafe {
-        if !charged::free_into_credit(local, block, class) {
-            free_elsewhere(local, block, class);
+    // SAFETY: as in `free`; records are never freed (I5), and this one is the calling thread's.
+    let done = unsafe {
+        match charge_entry(block, class) {
+            Some(entry) => charged::free_into_credit(local, block, class, entry),
+            // Another thread's. Most of the time, it goes where the last one went.
+            None => local.record.get().as_ref().is_some_and(|record| {
+                let added = record
+                    .pool
+                    .batch
+                    .add_another(block, (*page_of(block)).owner);
+                if added {
+                    add(&record.pool.gave[class], 1);
+                }
+                added
+            }),
         }
+    };
+    if !done {
+        // SAFETY: the caller's contract.
+        unsafe { free_with_care(local, block, class) }
     }
-}
-
-/// Frees a block of another thread's, or for which somebody else is to be paid or told.
-#[inline(never)]
-unsafe fn free_elsewhere(local: &Local, block: *mut Block, class: usize) {
-    // SAFETY: as in `free`.
-    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class)) };
-    let record = local.record();
-    // Most of the time, another block goes where the last one went.
-    if let (Some(record), None) = (record, entry)
-        && record.pool.batch.add_another(block, owner)
-    {
-        add(&record.pool.gave[class], 1);
-        return;
-    }
-    // SAFETY: the caller's contract.
-    unsafe { free_with_care(record, block, class, owner, entry) }
 }
 
 /// Frees a block that is charged, or that goes elsewhere than the last one.
 #[inline(never)]
-unsafe fn free_with_care(
-    record: Option<&'static Record>,
-    block: *mut Block,
-    class: usize,
-    owner: *const PoolHeap,
-    entry: Option<&AtomicUsize>,
-) {
+unsafe fn free_with_care(local: &Local, block: *mut Block, class: usize) {
+    // SAFETY: as in `free`.
+    let (owner, entry) = unsafe { ((*page_of(block)).owner, charge_entry(block, class)) };
+    let record = local.record();
     let mut charge = Charge::NOBODY;
     let mut freed = Freed::NOTHING;
     if let Some(entry) = entry {
