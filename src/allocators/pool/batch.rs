@@ -17,6 +17,7 @@
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
+use core::slice;
 
 use super::heap::PoolHeap;
 use super::remote::Block;
@@ -83,8 +84,13 @@ impl Batch {
     /// As for [`bind`].
     pub(super) unsafe fn take(&self, links: impl Fn(*mut Block) -> usize) -> *mut Block {
         let len = self.len.replace(0);
-        // SAFETY: the caller's contract.
-        unsafe { bind(len, |index| self.blocks[index].get(), links) }
+        // SAFETY: the caller's contract. A cell is what it holds, and none of them changes while they are read.
+        unsafe {
+            bind(
+                slice::from_raw_parts(self.blocks.as_ptr().cast(), len),
+                links,
+            )
+        }
     }
 
     /// Empties the batch: the first of these are its blocks.
@@ -94,43 +100,45 @@ impl Batch {
     }
 }
 
-/// Binds `len` blocks together, at least one, and returns the root. `links` is how many words a block has, up to
-/// [`MAX_LINKS`].
+/// Binds blocks together, at least one, and returns the root. `links` is how many words a block has, up to [`MAX_LINKS`].
 ///
 /// # Safety
 ///
 /// The blocks are free, the caller's, and hold as many words as `links` says, which is at least two.
 pub(super) unsafe fn bind(
-    len: usize,
-    block: impl Fn(usize) -> *mut Block,
+    blocks: &[*mut Block],
     links: impl Fn(*mut Block) -> usize,
 ) -> *mut Block {
+    let len = blocks.len();
     let full = len == CAPACITY;
     let mut next = 1;
     let mut parent = 0;
     // The blocks from here on have no children.
     while next < len || (parent < len && !full) {
-        let at = block(parent);
-        let words = at.cast::<*mut Block>();
-        for word in usize::from(parent == 0)..links(at) {
-            if next == len {
-                if !full {
-                    // SAFETY: a word of a block of ours.
-                    unsafe { words.add(word).write(null_mut()) };
-                }
-                break;
+        let at = blocks[parent];
+        // The root's first word is the link of the remote list.
+        let first = usize::from(parent == 0);
+        let room = links(at) - first;
+        let children = &blocks[next..len.min(next + room)];
+        // SAFETY: words of a block of ours.
+        unsafe {
+            let words = at.cast::<*mut Block>().add(first);
+            words.copy_from_nonoverlapping(children.as_ptr(), children.len());
+            if !full && children.len() < room {
+                words.add(children.len()).write(null_mut());
             }
-            let mut child = block(next);
-            if full && next == 1 {
-                child = child.map_addr(|child| child | FULL);
-            }
-            // SAFETY: as above.
-            unsafe { words.add(word).write(child) };
-            next += 1;
         }
+        next += children.len();
         parent += 1;
     }
-    block(0)
+    if full {
+        // SAFETY: the second word of the root, which has just been written.
+        unsafe {
+            let word = blocks[0].cast::<*mut Block>().add(1);
+            word.write(word.read().map_addr(|child| child | FULL));
+        }
+    }
+    blocks[0]
 }
 
 /// Calls `visit` with each block of a batch, the root last, and returns how many there were. `visit` may overwrite the block.
@@ -163,10 +171,11 @@ pub(super) unsafe fn unbind(
             let words = blocks[parent].cast::<*mut Block>();
             let links = links(blocks[parent]);
             if full {
-                for word in word..links.min(word + CAPACITY - len) {
-                    blocks[len] = words.add(word).read();
-                    len += 1;
-                }
+                let children = &mut blocks[len..CAPACITY.min(len + links - word)];
+                words
+                    .add(word)
+                    .copy_to_nonoverlapping(children.as_mut_ptr(), children.len());
+                len += children.len();
             } else {
                 for word in word..links {
                     let child = words.add(word).read();
@@ -233,7 +242,7 @@ mod tests {
             .each_mut()
             .map(|block| (&raw mut *block).cast::<Block>());
         // SAFETY: the blocks are ours, and have so many words.
-        unsafe { bind(CAPACITY, |index| blocks[index], |_| MAX_LINKS) };
+        unsafe { bind(&blocks, |_| MAX_LINKS) };
         let touched = memory.iter().filter(|block| **block != [0xCD; MAX_LINKS]);
         assert_eq!(touched.count(), CAPACITY / MAX_LINKS);
     }

@@ -279,7 +279,7 @@ fn hand_over_within_limits(queue: &Queue, batch: &Batch) -> Option<Notice> {
     if !fitting.is_empty() {
         // SAFETY: the blocks are free, and ours to give.
         unsafe {
-            queue.push(batch::bind(fitting.len(), |index| fitting[index], links));
+            queue.push(batch::bind(fitting, links));
         }
     }
     share(rest);
