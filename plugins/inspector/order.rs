@@ -127,18 +127,9 @@ fn ranks(rows: &[Row], text: impl Fn(&Row) -> String) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::tests::{COLUMNS, row};
     use super::super::rows::{as_json, as_text};
     use super::*;
-
-    const COLUMNS: &[Column] = &[
-        Column::text("tag", "Tag", 0),
-        Column::figure("bytes", "Bytes"),
-        Column::text("state", "State", 8),
-    ];
-
-    fn row(name: &'static str, bytes: u64, state: &'static str) -> Row {
-        Row::new(bytes, name, vec![Value::Bytes(bytes), Value::text(state)])
-    }
 
     fn names(rows: &[Row]) -> Vec<&str> {
         rows.iter().map(|row| &*row.name).collect()

@@ -193,16 +193,16 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const COLUMNS: &[Column] = &[
+    pub const COLUMNS: &[Column] = &[
         Column::text("tag", "Tag", 0),
         Column::figure("bytes", "Bytes"),
         Column::text("state", "State", 8),
     ];
 
-    fn row(name: &'static str, bytes: u64, state: &'static str) -> Row {
+    pub fn row(name: &'static str, bytes: u64, state: &'static str) -> Row {
         Row::new(bytes, name, vec![Value::Bytes(bytes), Value::text(state)])
     }
 

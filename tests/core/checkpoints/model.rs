@@ -17,7 +17,7 @@ use crate::common::*;
 
 /// A block that begins with a checkpoint, and how it ends.
 #[derive(Debug, Clone, Copy)]
-pub enum In {
+enum In {
     Success,
     Failure,
     /// The error holds a lease.
@@ -27,7 +27,7 @@ pub enum In {
 }
 
 #[derive(Debug, Clone)]
-pub enum Op {
+enum Op {
     Begin(usize),
     End(usize),
     /// Leases a slice of an allocator, by length.
@@ -413,12 +413,12 @@ fn run(allocs: [&SmartAlloc; 2], ops: &[Op], exact: bool, shared: bool) {
 }
 
 /// An allocator in which the largest operations of one case fit, and so many seals that none is broken.
-pub fn roomy() -> SmartAlloc {
+fn roomy() -> SmartAlloc {
     SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(2 << 30))
 }
 
 /// The same with budgets.
-pub fn budgeted() -> SmartAlloc {
+fn budgeted() -> SmartAlloc {
     let config = AllocConfig::minimal().with_max_frame_arena_size(2 << 30);
     SmartAlloc::new(config.with_budgets(true))
 }
@@ -436,11 +436,11 @@ fn forgets(ops: &[Op]) -> bool {
     ops.iter().any(|op| matches!(op, Op::Forget(_)))
 }
 
-pub fn sequence() -> impl Strategy<Value = Vec<Op>> {
+fn sequence() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op(true), 1..300)
 }
 
-pub fn check(allocs: [&SmartAlloc; 2], ops: &[Op]) {
+fn check(allocs: [&SmartAlloc; 2], ops: &[Op]) {
     run(allocs, ops, true, false);
     if !forgets(ops) {
         assert_eq!(retired(allocs[0]) + retired(allocs[1]), 0);

@@ -515,7 +515,7 @@ impl<'a> Runner<'a> {
 const TAGS: [&str; 3] = ["ai", "net", "render"];
 
 /// What each of two threads does.
-pub fn sequences() -> impl Strategy<Value = [Vec<Op>; 2]> {
+fn sequences() -> impl Strategy<Value = [Vec<Op>; 2]> {
     prop::array::uniform2(prop::collection::vec(op(), 1..60))
 }
 
