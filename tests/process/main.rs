@@ -3,6 +3,7 @@
 
 mod children;
 mod deferred;
+mod full_disk;
 mod reports;
 mod sinks;
 mod snapshots;
