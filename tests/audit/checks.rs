@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use framealloc::tags::{TagId, TagScope, TagTotals, TrafficTotals};
 use framealloc::{AllocConfig, HeapAudit, SmartAlloc};
@@ -24,6 +25,15 @@ fn spent<R>(tag: TagId, f: impl FnOnce() -> R) -> (R, TrafficTotals) {
 
 fn since(before: &TagTotals, tag: TagId) -> TrafficTotals {
     TagTotals::capture().since(before).of(tag).audit
+}
+
+/// Sleeps once as one does who finds a mutex taken. `parking_lot` then makes the tables that sleepers are entered in, at each
+/// thread's first time, in the name of the tag that is current: another test's thread may hold the mutex.
+fn sleep_in_a_mutex() {
+    let nobody_wakes = parking_lot::Condvar::new();
+    let mutex = parking_lot::Mutex::new(());
+    let waited = nobody_wakes.wait_for(&mut mutex.lock(), Duration::ZERO);
+    assert!(waited.timed_out());
 }
 
 #[test]
@@ -259,6 +269,7 @@ fn blocks_sent_back_and_forth_are_counted_once() {
 
 #[test]
 fn frames_in_their_steady_state_make_no_heap_traffic() {
+    sleep_in_a_mutex();
     let alloc = SmartAlloc::new(AllocConfig::minimal());
     let mine = tag("audit_frames");
     let frame = |n: usize| {
@@ -291,6 +302,7 @@ fn frames_in_their_steady_state_make_no_heap_traffic() {
 
 #[test]
 fn an_arena_that_grows_makes_no_heap_traffic() {
+    sleep_in_a_mutex();
     let alloc = SmartAlloc::new(AllocConfig::minimal().with_max_frame_arena_size(64 << 20));
     let mine = tag("audit_growing");
     // A thread's first use of an allocator enters it in tables.
@@ -311,6 +323,7 @@ fn an_arena_that_grows_makes_no_heap_traffic() {
 
 #[test]
 fn listening_makes_no_heap_traffic_of_the_tag_whose_blocks_are_told_of() {
+    sleep_in_a_mutex();
     let alloc = SmartAlloc::with_defaults();
     alloc.enable_lifecycle_tracking();
     alloc.on_frame_event(|_| {});
