@@ -123,6 +123,7 @@ impl Plugin for MemoryInspectorPlugin {
             app.insert_resource(ToggleKey(key)).add_systems(
                 PreUpdate,
                 toggle_panel
+                    .run_if(key_is_pressed)
                     .after(InputSystems)
                     .in_set(MemoryInspectorSystems::Input),
             );
@@ -137,17 +138,12 @@ impl Plugin for MemoryInspectorPlugin {
     }
 }
 
-fn toggle_panel(
-    keys: Option<Res<ButtonInput<KeyCode>>>,
-    key: Res<ToggleKey>,
-    mut inspector: ResMut<MemoryInspector>,
-) {
-    let Some(keys) = keys else {
-        return;
-    };
-    if !keys.just_pressed(key.0) {
-        return;
-    }
+/// A condition, which costs less than a system that looks and has nothing to do.
+fn key_is_pressed(keys: Option<Res<ButtonInput<KeyCode>>>, key: Res<ToggleKey>) -> bool {
+    keys.is_some_and(|keys| keys.just_pressed(key.0))
+}
+
+fn toggle_panel(keys: Res<ButtonInput<KeyCode>>, mut inspector: ResMut<MemoryInspector>) {
     if keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]) {
         inspector.corner = match inspector.corner {
             None => Some(Corner::default()),

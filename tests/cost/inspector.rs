@@ -4,9 +4,9 @@
 //! cargo run --release -p framealloc-tests --features framealloc-tests/render,framealloc-tests/inspector --example inspector_cost
 //! ```
 //!
-//! Three apps take turns, so that what else the machine does hits all of them: one without the suite, one with egui alone
-//! (which the panel needs, and a game may have anyway), and one with the suite, its panel hidden. What counts is the median of
-//! the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
+//! Apps take turns, so that what else the machine does hits all of them: one without the suite, one with tags and frames alone,
+//! one with egui alone (which the panel needs, and a game may have anyway), and one with the suite, its panel hidden. What counts
+//! is the median of the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ static HEAP: HeapAudit = HeapAudit::system();
 
 const SYSTEMS: usize = 1_000;
 const ENTITIES: usize = 100_000;
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 60;
 const FRAMES: u32 = 10;
 const TAGS: usize = 1_000;
 
@@ -58,6 +58,7 @@ fn work<const N: usize>(mut bodies: Query<&mut Body, With<Kind<N>>>) {
 #[derive(Clone, Copy)]
 enum Suite {
     None,
+    SmartAllocAlone,
     EguiAlone,
     Hidden,
 }
@@ -84,6 +85,9 @@ fn app(suite: Suite) -> App {
     );
     match suite {
         Suite::None => {}
+        Suite::SmartAllocAlone => {
+            app.add_plugins(SmartAllocPlugin);
+        }
         Suite::EguiAlone => {
             app.add_plugins(EguiPlugin::default())
                 .init_schedule(EguiPrimaryContextPass);
@@ -138,33 +142,43 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 fn hidden() {
-    let mut apps = [Suite::None, Suite::EguiAlone, Suite::Hidden].map(app);
-    let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
-    let mut frame = Vec::new();
+    let suites = [
+        Suite::None,
+        Suite::SmartAllocAlone,
+        Suite::EguiAlone,
+        Suite::Hidden,
+    ];
+    let mut apps = suites.map(app);
+    let mut rounds = Vec::new();
     for round in 0..ROUNDS {
-        let mut times = [0.0; 3];
+        let mut times = suites.map(|_| 0.0);
         // Each begins as often as the others.
-        for turn in 0..3 {
-            let which = (round + turn) % 3;
+        for turn in 0..suites.len() {
+            let which = (round + turn) % suites.len();
             let started = Instant::now();
             for _ in 0..FRAMES {
                 apps[which].update();
             }
             times[which] = started.elapsed().as_secs_f64() * 1e3 / f64::from(FRAMES);
         }
-        frame.push(times[0]);
-        ratios[0].push(times[1] / times[0]);
-        ratios[1].push(times[2] / times[0]);
-        ratios[2].push(times[2] / times[1]);
+        rounds.push(times);
     }
-    let percent = |ratios: &[f64]| (median(ratios.to_vec()) - 1.0) * 100.0;
-    println!(
-        "{SYSTEMS} systems, {ENTITIES} entities: {:.2} ms a frame without the suite",
-        median(frame)
-    );
-    println!("  egui alone               {:+.2} %", percent(&ratios[0]));
-    println!("  suite, panel hidden      {:+.2} %", percent(&ratios[1]));
-    println!("  the same, beside egui    {:+.2} %", percent(&ratios[2]));
+    let frame = median(rounds.iter().map(|times| times[0]).collect());
+    println!("{SYSTEMS} systems, {ENTITIES} entities: {frame:.2} ms a frame without the suite");
+    let percent = |suite: Suite, beside: Suite| {
+        let ratios = rounds
+            .iter()
+            .map(|times| times[suite as usize] / times[beside as usize]);
+        (median(ratios.collect()) - 1.0) * 100.0
+    };
+    for (what, suite, beside) in [
+        ("tags and frames alone", Suite::SmartAllocAlone, Suite::None),
+        ("egui alone", Suite::EguiAlone, Suite::None),
+        ("suite, panel hidden", Suite::Hidden, Suite::None),
+        ("the same, beside egui", Suite::Hidden, Suite::EguiAlone),
+    ] {
+        println!("  {what:<24} {:+.2} %", percent(suite, beside));
+    }
 }
 
 fn open() {

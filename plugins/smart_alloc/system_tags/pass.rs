@@ -20,12 +20,13 @@ use bevy_ecs::schedule::{
     ScheduleBuildError, ScheduleBuildPass, ScheduleGraph, SystemKey, SystemSetKey,
     SystemWithAccess, Systems,
 };
-use bevy_ecs::system::System;
+use bevy_ecs::system::{ScheduleSystem, System};
 use bevy_platform::hash::FixedHasher;
 use indexmap::IndexSet;
 
 use super::TaggedSchedules;
-use super::tagged::Tagged;
+use super::tagged::{Tagged, tag_of};
+use crate::tags::TagId;
 
 #[derive(Debug)]
 pub(super) struct TagSystems {
@@ -53,8 +54,8 @@ impl TagSystems {
             .map(|(key, ..)| key)
             .filter(|&key| self.systems.insert(key))
             .collect();
+        tag_each(world, &mut graph.systems, &new);
         for key in new {
-            tag_system(world, &mut graph.systems, key);
             let conditions = graph.systems.get_conditions_mut(key);
             conditions.into_iter().flatten().for_each(tag_condition);
         }
@@ -77,25 +78,35 @@ impl TagSystems {
     }
 }
 
-fn tag_system(world: &mut World, systems: &mut Systems, key: SystemKey) {
-    let Some(slot) = systems.get_mut(key) else {
-        return;
+/// Puts systems into wrappers. All wrappers are allocated before the first is initialised: next to each other in memory, as
+/// near as the heap has it, since the executor goes from one to the next and an app has thousands.
+fn tag_each(world: &mut World, systems: &mut Systems, keys: &[SystemKey]) {
+    let is_tagged = |&&key: &&SystemKey| {
+        let system = systems.get(key);
+        system.is_some_and(|system| system.system_type() != TypeId::of::<ApplyDeferred>())
     };
-    if slot.system_type() == TypeId::of::<ApplyDeferred>() {
-        return;
+    let keys: Vec<SystemKey> = keys.iter().filter(is_tagged).copied().collect();
+    let tags: Vec<TagId> = keys.iter().map(|&key| tag_of(&systems[key])).collect();
+    let wrap = |(&key, &tag): (&SystemKey, &TagId)| -> ScheduleSystem {
+        let placeholder = SystemWithAccess::new(Box::new(ApplyDeferred));
+        let system = mem::replace(&mut systems[key], placeholder);
+        Box::new(Tagged::new(system, tag))
+    };
+    let wrapped: Vec<ScheduleSystem> = keys.iter().zip(&tags).map(wrap).collect();
+    for (&key, system) in keys.iter().zip(wrapped) {
+        let mut workshop = Systems::default();
+        let wrapped = workshop.insert(system, Vec::new());
+        workshop.initialize(world);
+        mem::swap(&mut systems[key], &mut workshop[wrapped]);
     }
-    let system = mem::replace(slot, SystemWithAccess::new(Box::new(ApplyDeferred)));
-    let mut workshop = Systems::default();
-    let wrapped = workshop.insert(Box::new(Tagged::new(system)), Vec::new());
-    workshop.initialize(world);
-    mem::swap(slot, &mut workshop[wrapped]);
 }
 
 /// A condition's access set is public: it stays where it is, and only the condition is replaced.
 fn tag_condition(slot: &mut ConditionWithAccess) {
     let placeholder = Box::new(IntoSystem::into_system(|| false));
     let condition = mem::replace(&mut slot.condition, placeholder);
-    slot.condition = Box::new(Tagged::new(ConditionWithAccess::new(condition)));
+    let tag = tag_of(&*condition);
+    slot.condition = Box::new(Tagged::new(ConditionWithAccess::new(condition), tag));
 }
 
 impl ScheduleBuildPass for TagSystems {

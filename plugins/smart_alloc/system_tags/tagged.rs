@@ -5,6 +5,8 @@
 //! panic too; so a schedule that runs inside another, or a system that a waiting thread picks up, is charged to
 //! itself, and what surrounds it to its own.
 //!
+//! Bevy has every system that ran apply what it deferred, though most defer nothing. That is passed on without a tag.
+//!
 //! Invariant: the system inside is initialised before it is wrapped.
 
 use std::any::TypeId;
@@ -24,14 +26,24 @@ use crate::tags::{TagId, TagScope};
 pub(super) struct Tagged<S> {
     system: S,
     tag: TagId,
+    defers: bool,
+}
+
+/// The tag that a system's name is.
+pub(super) fn tag_of<S: System + ?Sized>(system: &S) -> TagId {
+    let tag = TagId::from_path(&system.name().to_string());
+    known::note(tag);
+    tag
 }
 
 impl<S: System> Tagged<S> {
-    /// Wraps an initialised system under the tag of its name.
-    pub(super) fn new(system: S) -> Self {
-        let tag = TagId::from_path(&system.name().to_string());
-        known::note(tag);
-        Self { system, tag }
+    /// Wraps an initialised system.
+    pub(super) fn new(system: S, tag: TagId) -> Self {
+        Self {
+            defers: system.has_deferred(),
+            system,
+            tag,
+        }
     }
 }
 
@@ -69,7 +81,11 @@ impl<S: System> System for Tagged<S> {
         self.system.refresh_hotpatch();
     }
 
+    #[inline]
     fn apply_deferred(&mut self, world: &mut World) {
+        if !self.defers {
+            return self.system.apply_deferred(world);
+        }
         let _tag = TagScope::enter(self.tag);
         self.system.apply_deferred(world);
     }
