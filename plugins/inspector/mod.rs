@@ -5,6 +5,7 @@
 //! | `plugin.rs` | [`MemoryInspectorPlugin`]: the window, the key |
 //! | `state.rs` | [`MemoryInspector`]: what a game may set |
 //! | `settings.rs` | what is remembered from run to run |
+//! | `sleep.rs` | egui sleeps while nobody looks |
 //! | `panel.rs` | [`ui_for_memory`]: when figures are read, and tables made |
 //! | `controls.rs`, `footer.rs` | what stands above and below them |
 //! | `tabs/` | what stands on each tab |
@@ -29,6 +30,7 @@ mod panel;
 mod plugin;
 mod rows;
 mod settings;
+mod sleep;
 mod snapshot;
 mod state;
 mod table;

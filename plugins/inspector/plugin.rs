@@ -15,6 +15,7 @@ use bevy_render::RenderPlugin;
 use super::corner;
 use super::panel::{Panel, ui_for_memory};
 use super::settings::{Keeper, Settings};
+use super::sleep;
 use super::state::{Corner, MemoryInspector};
 
 /// A panel that shows where the game's memory goes, behind F9.
@@ -30,9 +31,10 @@ use super::state::{Corner, MemoryInspector};
 ///
 /// Add it after `DefaultPlugins`; where there is no renderer, as on a server, there is no panel.
 ///
-/// It adds bevy_egui's `EguiPlugin` if that is not there, so add your own before it; and it paints into the primary egui
-/// context, which bevy_egui gives to the first camera. With Shift, the key shows the corner: a few lines that stay in sight.
-/// From code, [`MemoryInspector`] does the same.
+/// It adds bevy_egui's `EguiPlugin` if that is not there, so add your own before it. An egui that came for the panel alone
+/// sleeps while the panel is out of sight, until something else is in `EguiPrimaryContextPass`. The panel is painted into the
+/// primary egui context, which bevy_egui gives to the first camera. With Shift, the key shows the corner: a few lines that stay
+/// in sight. From code, [`MemoryInspector`] does the same.
 ///
 /// What is typed and clicked in the panel reaches the game as well, unless its systems ask first, as in
 /// `obey_keys.run_if(not(egui_wants_any_keyboard_input))`: conditions of bevy_egui's, which has one for the pointer, too.
@@ -118,6 +120,7 @@ impl Plugin for MemoryInspectorPlugin {
                 return;
             }
             app.add_plugins(EguiPlugin::default());
+            sleep::install(app);
         }
         if let Some(key) = self.key {
             app.insert_resource(ToggleKey(key)).add_systems(
@@ -155,7 +158,7 @@ fn toggle_panel(keys: Res<ButtonInput<KeyCode>>, mut inspector: ResMut<MemoryIns
 }
 
 fn is_in_sight(inspector: Res<MemoryInspector>, mut was: Local<bool>) -> bool {
-    let is = inspector.open || inspector.corner.is_some();
+    let is = inspector.is_in_sight();
     // Once more after it was closed, for the settings.
     std::mem::replace(&mut *was, is) || is
 }

@@ -67,6 +67,11 @@ impl MemoryInspector {
         }
     }
 
+    /// Whether there is anything to paint.
+    pub(super) fn is_in_sight(&self) -> bool {
+        self.open || self.corner.is_some()
+    }
+
     /// Seconds between two looks.
     pub(super) fn interval(&self) -> f64 {
         // Whatever is set: a rate that is no number is the usual one.
