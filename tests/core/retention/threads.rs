@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
+use std::sync::mpsc::{self, TryRecvError};
 
 use framealloc::FrameRetained;
 
@@ -129,8 +130,8 @@ fn workers_of_shared_frames_end_their_leases_when_they_join_the_next() {
     let (counter, count) = live();
     let alloc = small();
     let mut frames = alloc.shared_frames().unwrap();
-    let (to_worker, jobs) = std::sync::mpsc::channel::<u64>();
-    let (done, finished) = std::sync::mpsc::channel::<()>();
+    let (to_worker, jobs) = mpsc::channel::<u64>();
+    let (done, finished) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let (alloc, counter) = (&alloc, &counter);
         scope.spawn(move || {
@@ -197,6 +198,7 @@ fn the_plain_end_of_a_shared_frame_discards_the_values_of_all_threads() {
 #[test]
 fn threads_may_retain_while_a_shared_frame_ends() {
     const THREADS: usize = 3;
+    const VALUES: usize = 2000;
     let (counter, count) = live();
     let alloc = small();
     let mut frames = alloc.shared_frames().unwrap();
@@ -204,15 +206,24 @@ fn threads_may_retain_while_a_shared_frame_ends() {
     let mut promoted = 0;
     thread::scope(|scope| {
         let mut threads = Vec::new();
+        // Gone when this side fails: nobody waits then for a frame that never opens.
+        let mut alive = Vec::new();
         for n in 0..THREADS {
             let (alloc, counter, done) = (&alloc, &counter, &done);
+            let (sender, frames_go_on) = mpsc::channel::<()>();
+            alive.push(sender);
             threads.push(scope.spawn(move || {
                 reported(|| {
                     let mut kept = Vec::new();
-                    for _ in 0..2000 {
+                    let mut retained = 0;
+                    while retained < VALUES {
                         let value = Live::new(n as u64, counter);
                         if let Ok(value) = alloc.try_frame_retained_with(PromoteToPool, value) {
+                            retained += 1;
                             kept.push(value);
+                        } else {
+                            assert_eq!(frames_go_on.try_recv(), Err(TryRecvError::Empty));
+                            thread::yield_now();
                         }
                         if kept.len() > 7 {
                             kept.drain(..5);
@@ -227,7 +238,8 @@ fn threads_may_retain_while_a_shared_frame_ends() {
             for frame in 0.. {
                 frames.begin().unwrap();
                 thread::yield_now();
-                if frame % 5 == 4 {
+                // What is retained first is promoted, in whatever frame.
+                if promoted > 0 && frame % 5 == 4 {
                     frames.end().unwrap();
                 } else {
                     promoted += frames.end_with_promotions().unwrap().promoted.len();
@@ -237,12 +249,13 @@ fn threads_may_retain_while_a_shared_frame_ends() {
                 }
             }
         });
+        drop(alive);
         // With their last destructors, which hold the allocator.
         threads
             .into_iter()
             .for_each(|thread| thread.join().unwrap());
     });
-    assert!((1..=2000 * THREADS).contains(&promoted));
+    assert!((1..=VALUES * THREADS).contains(&promoted));
     drop(frames);
     drop(alloc);
     assert_eq!(count(), 0);
