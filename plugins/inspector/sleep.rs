@@ -4,7 +4,7 @@
 //! game, and nothing but the inspector paints, they are skipped while panel and corner are out of sight.
 //!
 //! Invariants: what is decided holds for a whole frame, since egui's passes begin and end in different schedules. Nobody
-//! else's egui sleeps: there is one context, which is the one that bevy_egui made of itself, and one system that paints into it.
+//! else's egui sleeps: there is one context, the primary one, and one system that paints into it.
 //! egui falls asleep with an empty screen and nothing held, so that it wakes up with no key that is stuck.
 
 use bevy_app::{App, Main, PostUpdate, PreUpdate};

@@ -1,20 +1,14 @@
 //! An egui that only the panel uses sleeps while the panel is out of sight; anybody else's does not.
 
-use bevy::app::PluginsState;
-use bevy::log::LogPlugin;
 use bevy::prelude::*;
-use bevy::render::RenderPlugin;
-use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
-use bevy::render::settings::{RenderCreation, WgpuSettings};
 use bevy::render::sync_world::SyncWorldPlugin;
-use bevy::window::ExitCondition;
-use bevy::winit::WinitPlugin;
 use bevy_egui::input::EguiInputEvent;
 use bevy_egui::{
-    EguiContext, EguiFullOutput, EguiPlugin, EguiPrimaryContextPass, EguiRenderOutput,
-    PrimaryEguiContext, egui,
+    EguiContext, EguiPlugin, EguiPrimaryContextPass, EguiRenderOutput, PrimaryEguiContext, egui,
 };
 use framealloc::bevy::{Corner, MemoryInspector, MemoryInspectorPlugin, SmartAllocPlugin};
+
+mod unrendered;
 
 /// After as many frames, egui sleeps or never will.
 const LONG: u32 = 30;
@@ -25,24 +19,7 @@ impl Game {
     /// A game with a camera, whose panel is closed.
     fn start(plugins: impl FnOnce(&mut App)) -> Self {
         let mut app = App::new();
-        app.add_plugins(
-            DefaultPlugins
-                .set(RenderPlugin {
-                    render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
-                        backends: None,
-                        ..default()
-                    })),
-                    ..default()
-                })
-                .set(WindowPlugin {
-                    primary_window: None,
-                    exit_condition: ExitCondition::DontExit,
-                    ..default()
-                })
-                .disable::<WinitPlugin>()
-                .disable::<LogPlugin>()
-                .disable::<PipelinedRenderingPlugin>(),
-        );
+        app.add_plugins(unrendered::plugins());
         plugins(&mut app);
         app.add_plugins((
             // Part of a renderer, which cameras that go ask for.
@@ -53,22 +30,11 @@ impl Game {
                 ..default()
             },
         ));
-        // Nobody draws: egui insists on being told.
-        app.add_systems(Last, |mut outputs: Query<&mut EguiFullOutput>| {
-            for output in &mut outputs {
-                if let Some(output) = &mut output.into_inner().0 {
-                    output.textures_delta.clear();
-                }
-            }
-        });
+        unrendered::take_textures(&mut app);
         app.add_systems(Startup, |mut commands: Commands| {
             commands.spawn(Camera2d);
         });
-        while app.plugins_state() == PluginsState::Adding {
-            bevy::tasks::tick_global_task_pools_on_main_thread();
-        }
-        app.finish();
-        app.cleanup();
+        unrendered::finish(&mut app);
         let mut game = Self(app);
         game.frames(LONG);
         game

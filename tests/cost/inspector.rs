@@ -5,28 +5,25 @@
 //! ```
 //!
 //! Apps take turns, so that what else the machine does hits all of them: one without the suite, one with tags and frames alone,
-//! one with egui alone (which the panel needs, and a game may have anyway), and one with the suite, its panel hidden. What counts
-//! is the median of the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
+//! one with egui alone (which the panel needs, and a game may have anyway), and one with all plugins, the panel hidden. What
+//! counts is the median of the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and
+//! its CPU time is told.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use bevy::app::PluginsState;
-use bevy::log::LogPlugin;
 use bevy::prelude::*;
-use bevy::render::RenderPlugin;
-use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
-use bevy::render::settings::{RenderCreation, WgpuSettings};
-use bevy::window::ExitCondition;
-use bevy::winit::WinitPlugin;
-use bevy_egui::{EguiFullOutput, EguiPlugin, EguiPrimaryContextPass, egui};
+use bevy_egui::{EguiPlugin, EguiPrimaryContextPass, egui};
 use cpu_time::ThreadTime;
 use framealloc::bevy::{
-    AllocResource, InspectorTab, MemoryInspector, MemoryInspectorPlugin, SmartAllocPlugin,
-    ui_for_memory,
+    AllocResource, FrameAllocPlugins, InspectorTab, MemoryInspector, MemoryInspectorPlugin,
+    SmartAllocPlugin, ui_for_memory,
 };
 use framealloc::tags::{TagId, TagScope};
 use framealloc::{HeapAudit, HeapBox};
+
+#[path = "../bevy/unrendered.rs"]
+mod unrendered;
 
 #[global_allocator]
 static HEAP: HeapAudit = HeapAudit::system();
@@ -65,24 +62,7 @@ enum Suite {
 
 fn app(suite: Suite) -> App {
     let mut app = App::new();
-    app.add_plugins(
-        DefaultPlugins
-            .set(RenderPlugin {
-                render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
-                    backends: None,
-                    ..default()
-                })),
-                ..default()
-            })
-            .set(WindowPlugin {
-                primary_window: None,
-                exit_condition: ExitCondition::DontExit,
-                ..default()
-            })
-            .disable::<WinitPlugin>()
-            .disable::<LogPlugin>()
-            .disable::<PipelinedRenderingPlugin>(),
-    );
+    app.add_plugins(unrendered::plugins());
     match suite {
         Suite::None => {}
         Suite::SmartAllocAlone => {
@@ -93,23 +73,13 @@ fn app(suite: Suite) -> App {
                 .init_schedule(EguiPrimaryContextPass);
         }
         Suite::Hidden => {
-            app.add_plugins((
-                SmartAllocPlugin,
-                MemoryInspectorPlugin {
-                    settings_file: None,
-                    ..default()
-                },
-            ));
+            app.add_plugins(FrameAllocPlugins.set(MemoryInspectorPlugin {
+                settings_file: None,
+                ..default()
+            }));
         }
     }
-    // Nobody draws: egui insists on being told.
-    app.add_systems(Last, |mut outputs: Query<&mut EguiFullOutput>| {
-        for mut output in &mut outputs {
-            if let Some(output) = &mut output.0 {
-                output.textures_delta.clear();
-            }
-        }
-    });
+    unrendered::take_textures(&mut app);
     app.add_systems(Startup, |mut commands: Commands| {
         commands.spawn(Camera2d);
     });
@@ -125,11 +95,7 @@ fn app(suite: Suite) -> App {
         )*};
     }
     kinds!(0 1 2 3 4 5 6 7 8 9);
-    while app.plugins_state() == PluginsState::Adding {
-        bevy::tasks::tick_global_task_pools_on_main_thread();
-    }
-    app.finish();
-    app.cleanup();
+    unrendered::finish(&mut app);
     for _ in 0..10 {
         app.update();
     }
