@@ -12,6 +12,7 @@ use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::mem;
+use std::ptr;
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::graph::DiGraph;
@@ -88,9 +89,7 @@ fn tag_each(world: &mut World, systems: &mut Systems, keys: &[SystemKey]) {
     let keys: Vec<SystemKey> = keys.iter().filter(is_tagged).copied().collect();
     let tags: Vec<TagId> = keys.iter().map(|&key| tag_of(&systems[key])).collect();
     let wrap = |(&key, &tag): (&SystemKey, &TagId)| -> ScheduleSystem {
-        let placeholder = SystemWithAccess::new(Box::new(ApplyDeferred));
-        let system = mem::replace(&mut systems[key], placeholder);
-        Box::new(Tagged::new(system, tag))
+        Box::new(Tagged::new(take_system(&mut systems[key]), tag))
     };
     let wrapped: Vec<ScheduleSystem> = keys.iter().zip(&tags).map(wrap).collect();
     for (&key, system) in keys.iter().zip(wrapped) {
@@ -101,12 +100,31 @@ fn tag_each(world: &mut World, systems: &mut Systems, keys: &[SystemKey]) {
     }
 }
 
+/// Takes a system away from its access set, which Bevy gives out together only. What stays there is a placeholder.
+#[expect(unsafe_code, reason = "Bevy lends the box to read only")]
+fn take_system(from: &mut SystemWithAccess) -> ScheduleSystem {
+    let start = ptr::from_ref(from).addr();
+    let offset = ptr::from_ref(from.system()).addr().wrapping_sub(start);
+    assert!(
+        offset <= size_of::<SystemWithAccess>() - size_of::<ScheduleSystem>(),
+        "Bevy keeps a system beside its access set"
+    );
+    // SAFETY: Bevy has just shown a `ScheduleSystem` at this offset, which is inside; the pointer is made from the exclusive
+    // reference to the whole, and nothing else refers to it.
+    let system = unsafe {
+        &mut *ptr::from_mut(from)
+            .byte_add(offset)
+            .cast::<ScheduleSystem>()
+    };
+    mem::replace(system, Box::new(ApplyDeferred))
+}
+
 /// A condition's access set is public: it stays where it is, and only the condition is replaced.
 fn tag_condition(slot: &mut ConditionWithAccess) {
     let placeholder = Box::new(IntoSystem::into_system(|| false));
     let condition = mem::replace(&mut slot.condition, placeholder);
     let tag = tag_of(&*condition);
-    slot.condition = Box::new(Tagged::new(ConditionWithAccess::new(condition), tag));
+    slot.condition = Box::new(Tagged::new(condition, tag));
 }
 
 impl ScheduleBuildPass for TagSystems {

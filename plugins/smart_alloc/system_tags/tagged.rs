@@ -14,7 +14,7 @@ use std::any::TypeId;
 use bevy_ecs::change_detection::{CheckChangeTicks, Tick};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::FilteredAccessSet;
-use bevy_ecs::schedule::{ConditionWithAccess, InternedSystemSet};
+use bevy_ecs::schedule::InternedSystemSet;
 use bevy_ecs::system::{ReadOnlySystem, RunSystemError, System, SystemIn, SystemStateFlags};
 use bevy_ecs::world::DeferredWorld;
 use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
@@ -23,8 +23,9 @@ use bevy_utils::prelude::DebugName;
 use super::known;
 use crate::tags::{TagId, TagScope};
 
-pub(super) struct Tagged<S> {
-    system: S,
+/// It is small: in an app of a thousand systems, what a wrapper costs is the cache line that it lies in.
+pub(super) struct Tagged<S: ?Sized> {
+    system: Box<S>,
     tag: TagId,
     defers: bool,
 }
@@ -36,9 +37,9 @@ pub(super) fn tag_of<S: System + ?Sized>(system: &S) -> TagId {
     tag
 }
 
-impl<S: System> Tagged<S> {
+impl<S: System + ?Sized> Tagged<S> {
     /// Wraps an initialised system.
-    pub(super) fn new(system: S, tag: TagId) -> Self {
+    pub(super) fn new(system: Box<S>, tag: TagId) -> Self {
         Self {
             defers: system.has_deferred(),
             system,
@@ -47,7 +48,7 @@ impl<S: System> Tagged<S> {
     }
 }
 
-impl<S: System> System for Tagged<S> {
+impl<S: System + ?Sized> System for Tagged<S> {
     type In = S::In;
     type Out = S::Out;
 
@@ -125,7 +126,6 @@ impl<S: System> System for Tagged<S> {
     }
 }
 
-// SAFETY: the system inside a `ConditionWithAccess` is a `dyn ReadOnlySystem`, and setting a tag writes nothing of the
-// world.
+// SAFETY: the system inside is read-only, and setting a tag writes nothing of the world.
 #[expect(unsafe_code, reason = "`ReadOnlySystem` is an unsafe trait")]
-unsafe impl ReadOnlySystem for Tagged<ConditionWithAccess> {}
+unsafe impl<S: ReadOnlySystem + ?Sized> ReadOnlySystem for Tagged<S> {}
