@@ -131,7 +131,12 @@ impl Plugin for StreamingPlugin {
             .add_message::<StreamReady>()
             .add_message::<StreamEvicted>()
             .add_message::<StreamFailed>()
-            .add_systems(PreUpdate, turn::turn.in_set(StreamingSystems::Stream));
+            .add_systems(
+                PreUpdate,
+                turn::turn
+                    .run_if(turn::has_work)
+                    .in_set(StreamingSystems::Stream),
+            );
         reload::install(app);
     }
 

@@ -12,6 +12,7 @@ use bevy_asset::{
     Handle, LoadContext,
 };
 use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::common_conditions::on_message;
 use bevy_reflect::TypePath;
 
 use super::table::Table;
@@ -50,7 +51,12 @@ pub(super) fn install(app: &mut App) {
     }
     app.init_asset::<Watched>()
         .init_asset_loader::<ReadsNothing>()
-        .add_systems(PreUpdate, hear_changes.before(turn::turn));
+        .add_systems(
+            PreUpdate,
+            hear_changes
+                .run_if(on_message::<AssetEvent<Watched>>)
+                .before(turn::turn),
+        );
     app.world_mut().resource_mut::<Table>().watches = true;
 }
 

@@ -127,6 +127,7 @@ pub(super) struct Table {
     /// The file whose distance was looked at last.
     pub(super) cursor: Key,
     pub(super) idle: IdleBytes,
+    /// What was counted. The rest is what the table's parts are.
     pub(super) totals: StreamingTotals,
     pub(super) told_of_missing: bool,
 }
@@ -162,6 +163,16 @@ impl Table {
             totals: StreamingTotals::default(),
             told_of_missing: false,
         }
+    }
+
+    /// Whether nothing is streamed, and nothing is left over from what was.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.files.is_empty()
+            && self.changed.is_empty()
+            && self.places.garbage.is_empty()
+            && self.finished.receiver.is_empty()
+            && self.evicted.receiver.is_empty()
+            && self.asked.receiver.is_empty()
     }
 
     pub(super) fn note_changed(&mut self, entity: Entity) {

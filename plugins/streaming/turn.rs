@@ -56,6 +56,19 @@ macro_rules! tell_all {
     };
 }
 
+/// Whether there is anything for [`turn`] to do: a condition, which costs a game that streams nothing less than a system.
+pub(super) fn has_work(
+    table: Res<Table>,
+    alloc: Option<Res<AllocResource>>,
+    settings: Res<StreamingSettings>,
+    totals: Res<StreamingTotals>,
+) -> bool {
+    !table.is_at_rest()
+        || settings.is_changed()
+        || alloc.map(|alloc| alloc.identity()) != table.adopted
+        || table.figures() != *totals
+}
+
 /// The system: one turn of the table.
 pub(super) fn turn(
     mut table: ResMut<Table>,
@@ -566,18 +579,19 @@ impl Table {
         }
     }
 
-    fn figures(&mut self) -> StreamingTotals {
+    fn figures(&self) -> StreamingTotals {
+        let mut totals = self.totals;
         if let Some(alloc) = &self.alloc {
             let stats = alloc.streaming().stats();
-            self.totals.budget = stats.budget;
-            self.totals.reserved = stats.total_reserved;
-            self.totals.loaded = stats.total_loaded;
+            totals.budget = stats.budget;
+            totals.reserved = stats.total_reserved;
+            totals.loaded = stats.total_loaded;
         }
-        self.totals.files = self.files.len();
-        self.totals.waiting = self.places.queue.len() + self.places.waiting.len();
-        self.totals.loading = self.places.loading.len();
-        self.totals.ready = self.places.ready.len();
-        self.totals
+        totals.files = self.files.len();
+        totals.waiting = self.places.queue.len() + self.places.waiting.len();
+        totals.loading = self.places.loading.len();
+        totals.ready = self.places.ready.len();
+        totals
     }
 }
 

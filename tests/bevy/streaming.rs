@@ -368,3 +368,38 @@ fn thousands_of_entities_may_share_a_file() {
     update_until(&mut app, |app| totals(app).files == 0 && reserved(app) == 0);
     assert_eq!(source.opened("shared"), 1);
 }
+
+#[test]
+fn a_game_that_streams_nothing_runs_no_turn_and_still_learns_the_figures() {
+    fn last_turn(app: &App) -> u32 {
+        let schedule = app.get_schedule(PreUpdate).unwrap();
+        let mut systems = schedule.systems().unwrap();
+        let turn = systems.find(|(_, system)| system.name().as_string().ends_with("turn::turn"));
+        turn.unwrap().1.get_last_run().get()
+    }
+    let mut app = streaming_app(&Synthetic::new(), 8 << 20);
+    app.update();
+    let at_start = last_turn(&app);
+    app.update();
+    app.update();
+    assert_eq!(last_turn(&app), at_start, "there was nothing to do");
+    assert_eq!(totals(&app).budget, 8 << 20);
+
+    let alloc = app.world().resource::<AllocResource>().clone();
+    let streaming = alloc.streaming();
+    let stream = streaming.reserve(5000, StreamPriority::Normal).unwrap();
+    app.update();
+    assert_eq!(
+        totals(&app).reserved,
+        5000,
+        "a stream that is not the plugin's counts too"
+    );
+    assert!(streaming.free(stream));
+    app.world_mut().resource_mut::<StreamingSettings>().budget = Some(4 << 20);
+    app.update();
+    assert_eq!(totals(&app).budget, 4 << 20);
+    app.update();
+    let at_rest = last_turn(&app);
+    app.update();
+    assert_eq!(last_turn(&app), at_rest);
+}
