@@ -14,6 +14,8 @@ use super::limits::BudgetSet;
 
 /// A `*.budget.json` file: its budgets, or what is wrong with it.
 ///
+/// It is an asset of apps whose [`BudgetPlugin`](super::BudgetPlugin) follows a file.
+///
 /// A file that cannot be read as budgets loads all the same, as its error, so that whoever follows it learns what is wrong, and
 /// learns it once.
 #[derive(Asset, TypePath, Debug, Clone)]

@@ -94,8 +94,12 @@ impl BudgetPlugin {
         self
     }
 
-    /// Follows the file, once there is an asset server.
+    /// Follows the file, if there is one, once there is an asset server. An asset type takes a system a frame from an app: one that
+    /// has its budgets by code alone is spared it.
     fn install_files(&self, app: &mut App) {
+        let Some(path) = &self.file else {
+            return;
+        };
         let world = app.world();
         if !world.contains_resource::<AssetServer>()
             || world.contains_resource::<Assets<BudgetFile>>()
@@ -103,13 +107,12 @@ impl BudgetPlugin {
             return;
         }
         app.init_asset::<BudgetFile>()
-            .init_asset_loader::<BudgetFileLoader>();
-        if let Some(path) = &self.file {
-            app.insert_resource(Follow::new(path.clone())).add_systems(
+            .init_asset_loader::<BudgetFileLoader>()
+            .insert_resource(Follow::new(path.clone()))
+            .add_systems(
                 Main,
                 follow.in_set(BudgetSystems::Apply).before(watch::apply),
             );
-        }
     }
 }
 

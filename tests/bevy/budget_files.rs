@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use framealloc::bevy::{
-    AllocResource, BudgetFileMessage, BudgetKind, BudgetLimits, BudgetPlugin, BudgetSet, Budgets,
-    SmartAllocPlugin,
+    AllocResource, BudgetFile, BudgetFileMessage, BudgetKind, BudgetLimits, BudgetPlugin,
+    BudgetSet, Budgets, SmartAllocPlugin,
 };
 use framealloc::diagnostics::{DiagnosticCode, recent};
 use framealloc::{BudgetExceededPolicy, ThreadBudgetConfig};
@@ -509,4 +509,16 @@ fn without_an_asset_server_budgets_of_code_hold_and_the_file_is_told_of() {
     let told = told.unwrap().to_string();
     assert!(told.contains("this app has no `AssetPlugin`"), "{told}");
     assert!(told.contains("add `AssetPlugin`"), "{told}");
+}
+
+#[test]
+fn an_app_without_a_file_has_no_asset_type_for_one() {
+    let knows_files = |plugin: BudgetPlugin| {
+        let mut app = headless_app();
+        app.add_plugins((AssetPlugin::default(), SmartAllocPlugin, plugin));
+        app.update();
+        app.world().contains_resource::<Assets<BudgetFile>>()
+    };
+    assert!(!knows_files(BudgetPlugin::default()));
+    assert!(knows_files(BudgetPlugin::from_file("game.budget.json")));
 }
