@@ -4,12 +4,14 @@
 //! cargo run --release -p framealloc-tests --features framealloc-tests/render,framealloc-tests/inspector --example inspector_cost
 //! ```
 //!
-//! Apps take turns, so that what else the machine does hits all of them: one without the suite, one with tags and frames alone,
-//! one with egui alone (which the panel needs, and a game may have anyway), and one with all plugins, the panel hidden. What
-//! counts is the median of the ratios. Then the panel is painted alone, tab by tab, at 60 frames a second by egui's clock, and
-//! its CPU time is told.
+//! Apps take turns, so that what else the machine does hits all of them, each in a process of its own, as a game is, and each
+//! after each other one equally often: one without the suite; the same again, which tells what two equal apps differ by; one with
+//! tags and frames alone; one with egui alone (which the panel needs, and a game may have anyway); and one with all plugins, the
+//! panel hidden. A turn's figure is its median frame, what counts is the median of the ratios. Then the panel is painted alone,
+//! tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
@@ -30,8 +32,8 @@ static HEAP: HeapAudit = HeapAudit::system();
 
 const SYSTEMS: usize = 1_000;
 const ENTITIES: usize = 100_000;
-const ROUNDS: usize = 60;
-const FRAMES: u32 = 10;
+const ROUNDS: usize = 20;
+const FRAMES: u32 = 250;
 const TAGS: usize = 1_000;
 
 #[derive(Component)]
@@ -55,16 +57,27 @@ fn work<const N: usize>(mut bodies: Query<&mut Body, With<Kind<N>>>) {
 #[derive(Clone, Copy)]
 enum Suite {
     None,
+    Same,
     SmartAllocAlone,
     EguiAlone,
     Hidden,
+}
+
+impl Suite {
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::Same,
+        Self::SmartAllocAlone,
+        Self::EguiAlone,
+        Self::Hidden,
+    ];
 }
 
 fn app(suite: Suite) -> App {
     let mut app = App::new();
     app.add_plugins(unrendered::plugins());
     match suite {
-        Suite::None => {}
+        Suite::None | Suite::Same => {}
         Suite::SmartAllocAlone => {
             app.add_plugins(SmartAllocPlugin);
         }
@@ -107,43 +120,60 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
+/// One turn of an app: the median of its frames, in milliseconds.
+fn frame(suite: Suite) -> f64 {
+    let mut app = app(suite);
+    let frames = (0..FRAMES).map(|_| {
+        let started = Instant::now();
+        app.update();
+        started.elapsed().as_secs_f64() * 1e3
+    });
+    median(frames.collect())
+}
+
+fn frame_in_a_process(suite: Suite) -> f64 {
+    let mut turn = Command::new(std::env::current_exe().expect("this program has a path"));
+    turn.arg("turn").arg((suite as usize).to_string());
+    let output = turn.output().expect("this program can be started");
+    let figure = String::from_utf8_lossy(&output.stdout);
+    figure
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("a turn failed: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
 fn hidden() {
-    let suites = [
-        Suite::None,
-        Suite::SmartAllocAlone,
-        Suite::EguiAlone,
-        Suite::Hidden,
-    ];
-    let mut apps = suites.map(app);
-    let mut rounds = Vec::new();
-    for round in 0..ROUNDS {
-        let mut times = suites.map(|_| 0.0);
-        // Each begins as often as the others.
-        for turn in 0..suites.len() {
-            let which = (round + turn) % suites.len();
-            let started = Instant::now();
-            for _ in 0..FRAMES {
-                apps[which].update();
+    let suites = Suite::ALL.len();
+    let rounds: Vec<[f64; Suite::ALL.len()]> = (0..ROUNDS)
+        .map(|round| {
+            let step = 1 + round % (suites - 1);
+            let mut times = [0.0; Suite::ALL.len()];
+            for turn in 0..suites {
+                let suite = Suite::ALL[(round + turn * step) % suites];
+                times[suite as usize] = frame_in_a_process(suite);
             }
-            times[which] = started.elapsed().as_secs_f64() * 1e3 / f64::from(FRAMES);
-        }
-        rounds.push(times);
-    }
+            times
+        })
+        .collect();
     let frame = median(rounds.iter().map(|times| times[0]).collect());
     println!("{SYSTEMS} systems, {ENTITIES} entities: {frame:.2} ms a frame without the suite");
-    let percent = |suite: Suite, beside: Suite| {
-        let ratios = rounds
-            .iter()
-            .map(|times| times[suite as usize] / times[beside as usize]);
-        (median(ratios.collect()) - 1.0) * 100.0
-    };
     for (what, suite, beside) in [
+        ("the same app, again", Suite::Same, Suite::None),
         ("tags and frames alone", Suite::SmartAllocAlone, Suite::None),
         ("egui alone", Suite::EguiAlone, Suite::None),
         ("suite, panel hidden", Suite::Hidden, Suite::None),
         ("the same, beside egui", Suite::Hidden, Suite::EguiAlone),
     ] {
-        println!("  {what:<24} {:+.2} %", percent(suite, beside));
+        let mut percents: Vec<f64> = rounds
+            .iter()
+            .map(|times| (times[suite as usize] / times[beside as usize] - 1.0) * 100.0)
+            .collect();
+        percents.sort_by(f64::total_cmp);
+        let [low, high] = [ROUNDS / 4, ROUNDS * 3 / 4].map(|at| percents[at]);
+        println!(
+            "  {what:<22} {:+.2} %   (half of the rounds: {low:+.2} to {high:+.2})",
+            median(percents)
+        );
     }
 }
 
@@ -231,7 +261,13 @@ fn open() {
 }
 
 fn main() {
-    let only = std::env::args().nth(1);
+    let mut arguments = std::env::args().skip(1);
+    let only = arguments.next();
+    if only.as_deref() == Some("turn") {
+        let suite = arguments.next().and_then(|index| index.parse().ok());
+        println!("{}", frame(Suite::ALL[suite.unwrap_or(0_usize)]));
+        return;
+    }
     if only.as_deref() != Some("open") {
         hidden();
     }
