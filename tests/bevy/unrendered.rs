@@ -1,18 +1,21 @@
 //! An app with all of Bevy and without a window, where nobody draws.
 
-use bevy::app::{PluginGroupBuilder, PluginsState};
+use bevy::app::PluginGroupBuilder;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::settings::{RenderCreation, WgpuSettings};
-use bevy::window::ExitCondition;
-use bevy::winit::WinitPlugin;
 use bevy_egui::EguiFullOutput;
+
+#[path = "windowless.rs"]
+mod windowless;
+
+pub use windowless::finish;
 
 /// Bevy's own, without a window, a renderer and a log: a process may have several such apps.
 pub fn plugins() -> PluginGroupBuilder {
-    DefaultPlugins
+    windowless::plugins()
         .set(RenderPlugin {
             render_creation: RenderCreation::Automatic(Box::new(WgpuSettings {
                 backends: None,
@@ -20,12 +23,6 @@ pub fn plugins() -> PluginGroupBuilder {
             })),
             ..default()
         })
-        .set(WindowPlugin {
-            primary_window: None,
-            exit_condition: ExitCondition::DontExit,
-            ..default()
-        })
-        .disable::<WinitPlugin>()
         .disable::<LogPlugin>()
         .disable::<PipelinedRenderingPlugin>()
 }
@@ -39,13 +36,4 @@ pub fn take_textures(app: &mut App) {
             }
         }
     });
-}
-
-/// Waits for the plugins, as a runner would.
-pub fn finish(app: &mut App) {
-    while app.plugins_state() == PluginsState::Adding {
-        bevy::tasks::tick_global_task_pools_on_main_thread();
-    }
-    app.finish();
-    app.cleanup();
 }

@@ -146,6 +146,7 @@ fn hidden() {
     let suites = Suite::ALL.len();
     let rounds: Vec<[f64; Suite::ALL.len()]> = (0..ROUNDS)
         .map(|round| {
+            // A prime number of suites: at every step, each has its turn.
             let step = 1 + round % (suites - 1);
             let mut times = [0.0; Suite::ALL.len()];
             for turn in 0..suites {
@@ -169,11 +170,8 @@ fn hidden() {
             .map(|times| (times[suite as usize] / times[beside as usize] - 1.0) * 100.0)
             .collect();
         percents.sort_by(f64::total_cmp);
-        let [low, high] = [ROUNDS / 4, ROUNDS * 3 / 4].map(|at| percents[at]);
-        println!(
-            "  {what:<22} {:+.2} %   (half of the rounds: {low:+.2} to {high:+.2})",
-            median(percents)
-        );
+        let [low, middle, high] = [1, 2, 3].map(|quarter| percents[ROUNDS * quarter / 4]);
+        println!("  {what:<22} {middle:+.2} %   (half of the rounds: {low:+.2} to {high:+.2})");
     }
 }
 
@@ -264,8 +262,9 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let only = arguments.next();
     if only.as_deref() == Some("turn") {
-        let suite = arguments.next().and_then(|index| index.parse().ok());
-        println!("{}", frame(Suite::ALL[suite.unwrap_or(0_usize)]));
+        let suite = arguments.next().expect("a suite's number");
+        let suite: usize = suite.parse().expect("a suite's number");
+        println!("{}", frame(Suite::ALL[suite]));
         return;
     }
     if only.as_deref() != Some("open") {

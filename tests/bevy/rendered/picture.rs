@@ -2,28 +2,24 @@
 
 use std::time::Duration;
 
-use bevy::app::{PluginGroupBuilder, PluginsState};
+use bevy::app::PluginGroupBuilder;
 use bevy::camera::RenderTarget;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::render_resource::TextureFormat;
 use bevy::time::TimeUpdateStrategy;
-use bevy::window::ExitCondition;
-use bevy::winit::WinitPlugin;
+
+#[path = "../windowless.rs"]
+mod windowless;
+
+pub use windowless::finish;
 
 /// Bevy's own, without a window, and with every pipeline there before it is used.
 pub fn plugins() -> PluginGroupBuilder {
-    DefaultPlugins
-        .set(RenderPlugin {
-            synchronous_pipeline_compilation: true,
-            ..default()
-        })
-        .set(WindowPlugin {
-            primary_window: None,
-            exit_condition: ExitCondition::DontExit,
-            ..default()
-        })
-        .disable::<WinitPlugin>()
+    windowless::plugins().set(RenderPlugin {
+        synchronous_pipeline_compilation: true,
+        ..default()
+    })
 }
 
 /// What all cameras draw into.
@@ -47,13 +43,4 @@ fn aim(camera: On<Add, Camera>, picture: Res<Picture>, mut commands: Commands) {
     commands
         .entity(camera.entity)
         .insert((target, IsDefaultUiCamera));
-}
-
-/// Waits for the renderer, as a runner would.
-pub fn finish(app: &mut App) {
-    while app.plugins_state() == PluginsState::Adding {
-        bevy::tasks::tick_global_task_pools_on_main_thread();
-    }
-    app.finish();
-    app.cleanup();
 }
