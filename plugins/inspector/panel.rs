@@ -1,7 +1,7 @@
 //! The panel: when its figures are read, and the rows of its tables made.
 //!
-//! The figures are read a few times a second. Rows are made when figures were read, or somebody sorted, sought or folded;
-//! in all other frames the same rows are painted again.
+//! The figures are read a few times a second. Rows are made in the frame after, so that no frame does both, and when somebody
+//! sorted, sought or folded; in all other frames the same rows are painted again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,12 +31,14 @@ pub(super) struct Panel {
     pub tree: TagTree,
     pub history: History,
     observer: Observer,
-    /// The newest look.
+    /// A look that was taken in this frame, and is shown from the next one on.
+    taken: Option<Look>,
+    /// The newest look that is shown.
     pub live: Option<Arc<Look>>,
     /// The frames that were pinned: what is compared with, and what is compared, if that is not the newest.
     pub pinned: [Option<Arc<Look>>; 2],
     looked_at: InspectedAlloc,
-    /// When the newest look was taken, by egui's clock.
+    /// When a look was last taken, by egui's clock.
     when: Option<f64>,
     pub table: Table,
     pub settings: Settings,
@@ -127,7 +129,7 @@ impl Panel {
         self.footer(inspector, ui);
     }
 
-    /// Reads the figures, if it is time.
+    /// Shows the figures that were read in the frame before, or reads them, if it is time.
     pub fn refresh(
         &mut self,
         world: &World,
@@ -140,8 +142,15 @@ impl Panel {
             self.observer.reset();
             self.history.clear();
             self.pinned = Default::default();
+            self.taken = None;
             self.live = None;
             self.when = None;
+        }
+        if self.when != Some(now)
+            && let Some(look) = self.taken.take()
+        {
+            self.put(look);
+            return;
         }
         // The first look knows of no interval: the second follows at once.
         let is_second = self.live.as_ref().is_some_and(|look| look.seconds == 0.0);
@@ -164,6 +173,15 @@ impl Panel {
         {
             look.use_frame_peaks(watched);
         }
+        // Until there are figures by frame, there is nothing to go on showing.
+        if look.seconds == 0.0 || is_second {
+            self.put(look);
+        } else {
+            self.taken = Some(look);
+        }
+    }
+
+    fn put(&mut self, look: Look) {
         if look.seconds > 0.0 {
             self.history.push(&look);
         }
