@@ -15,6 +15,7 @@
 //! | `rows.rs`, `order.rs` | what is in tables, and in which order |
 //! | `table/` | how tables are painted, with `egui_extras` |
 //! | `value.rs`, `theme.rs` | figures as text, colours |
+//! | `galleys.rs` | texts that stay laid out |
 //! | `snapshot.rs` | the button that writes a snapshot |
 //!
 //! Data goes one way: counters, look, rows, pixels. The panel uses the allocator's public API only, and nothing runs while
@@ -23,6 +24,7 @@
 mod controls;
 mod corner;
 mod footer;
+mod galleys;
 mod history;
 mod look;
 mod order;

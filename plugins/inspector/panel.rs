@@ -11,6 +11,7 @@ use bevy_egui::egui::{self, Ui};
 use bevy_platform::time::Instant;
 
 use super::footer::Cost;
+use super::galleys::Galleys;
 use super::history::History;
 use super::look::{Look, Observer};
 use super::order::Order;
@@ -41,6 +42,7 @@ pub(super) struct Panel {
     /// When a look was last taken, by egui's clock.
     when: Option<f64>,
     pub table: Table,
+    pub galleys: Galleys,
     pub settings: Settings,
     pub keeper: Keeper,
     /// Places in the tree that are not as they are at first.
@@ -227,16 +229,39 @@ impl Panel {
             return;
         };
         let compared = self.compared();
+        let mut galleys = std::mem::take(&mut self.galleys);
+        galleys.follow(ui);
         if tab == InspectorTab::Overview {
-            tabs::overview::show(self, &look, compared.as_deref(), inspector, ui);
-            return;
+            tabs::overview::show(
+                self,
+                &look,
+                compared.as_deref(),
+                inspector,
+                &mut galleys,
+                ui,
+            );
+        } else {
+            self.tab(tab, &look, compared.as_deref(), inspector, &mut galleys, ui);
         }
+        self.galleys = galleys;
+    }
+
+    /// A tab that is a table.
+    fn tab(
+        &mut self,
+        tab: InspectorTab,
+        look: &Look,
+        compared: Option<&Look>,
+        inspector: &MemoryInspector,
+        galleys: &mut Galleys,
+        ui: &mut Ui,
+    ) {
         if tab == InspectorTab::Log && self.logged != look.reports {
             self.logged = look.reports;
             self.log = diagnostics::recent();
             self.made_for = None;
         }
-        if tabs::above(self, tab, &look, compared.as_deref(), ui) {
+        if tabs::above(self, tab, look, compared, ui) {
             self.made_for = None;
         }
         let wanted = (tab, inspector.search.to_lowercase());
@@ -250,15 +275,15 @@ impl Panel {
         let mut chosen = self.settings.widths.remove(&tab).unwrap_or_default();
         let place = Place {
             panel: self,
-            look: &look,
-            compared: compared.as_deref(),
+            look,
+            compared,
             needle: &self.sought,
             order: &order,
         };
         let is_made = self.made_for.as_ref() == Some(&wanted);
         let make = |key: u64| place.row(tab, key);
         if !is_made {
-            table.put(place.contents(tab));
+            table.contents = place.contents(tab);
         }
         match self.copies {
             Some(Format::Text) => ui.ctx().copy_text(table.contents.text(&make)),
@@ -269,7 +294,7 @@ impl Panel {
             tabs::empty(tab, !inspector.search.is_empty(), ui);
             None
         } else {
-            table.show(ui, tab.title(), &order, &mut chosen, &make)
+            table.show(ui, tab.title(), &order, &mut chosen, galleys, &make)
         };
         if !is_made {
             self.made_for = Some(wanted);

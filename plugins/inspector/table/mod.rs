@@ -6,7 +6,7 @@
 //! | `contents.rs` | the lines, and their rows |
 //! | `titles.rs` | the columns' titles, which sort |
 //! | `cell.rs` | a cell: its text, its bar, what stands beside the pointer, its menu |
-//! | `text.rs` | texts that stay laid out, names that are too long |
+//! | `text.rs` | the texts of a row, names that are too long |
 //! | `widths.rs` | how wide columns are |
 //!
 //! Cells put no widgets into the `Ui` that they get: they paint a text that is laid out already, and what is clicked is the cell.
@@ -18,19 +18,17 @@ mod text;
 mod titles;
 mod widths;
 
-use std::collections::HashMap;
-use std::mem;
-
 use bevy_egui::egui::{Id, ScrollArea, Sense, Ui, vec2};
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 
+use super::galleys::Galleys;
 use super::order::Order;
 use super::rows::{Column, Row};
 use super::theme::{self, ROW};
 use cell::Cell;
 pub use contents::{Contents, Fold, Line, SUM};
+use text::Texts;
 pub use text::name;
-use text::{Fonts, Texts};
 pub use widths::Widths;
 use widths::{Fitted, GAP, LEAST, Place};
 
@@ -51,28 +49,14 @@ pub enum Action {
 #[derive(Default)]
 pub struct Table {
     pub contents: Contents,
-    /// What was in sight when the contents were made again: texts that are the same need not be laid out.
-    known: HashMap<u64, (Box<Row>, Texts)>,
-    fonts: Option<Fonts>,
+    /// That of the texts.
+    generation: u64,
     fitted: Option<Fitted>,
     /// The cell whose menu is open.
     menu: Option<Id>,
 }
 
 impl Table {
-    pub fn put(&mut self, contents: Contents) {
-        let before = mem::replace(&mut self.contents, contents);
-        self.known.clear();
-        if before.columns.as_ptr() != self.contents.columns.as_ptr() {
-            return;
-        }
-        for line in before.lines.into_iter().chain(before.sum) {
-            if let (Some(row), Some(texts)) = (line.row, line.texts) {
-                self.known.insert(line.key, (row, texts));
-            }
-        }
-    }
-
     /// Whether rows should stay where they are: a menu is open.
     pub fn is_held(&self) -> bool {
         self.menu.is_some()
@@ -90,9 +74,10 @@ impl Table {
         title: &'static str,
         order: &Order,
         chosen: &mut Widths,
+        galleys: &mut Galleys,
         make: &dyn Fn(u64) -> Option<Row>,
     ) -> Option<Action> {
-        self.forget_old_texts(ui);
+        self.forget_old_texts(galleys);
         let across = ScrollArea::horizontal()
             .id_salt((title, "across"))
             .auto_shrink(false);
@@ -100,20 +85,18 @@ impl Table {
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing = vec2(GAP, 0.0);
                 theme::table(ui.visuals_mut());
-                self.rows(ui, title, order, chosen, make)
+                self.rows(ui, title, order, chosen, galleys, make)
             })
             .inner
     }
 
-    fn forget_old_texts(&mut self, ui: &Ui) {
-        let fonts = Fonts::of(ui);
-        if !self.fonts.is_some_and(|before| fonts.are_those_of(before)) {
-            self.known.clear();
+    fn forget_old_texts(&mut self, galleys: &Galleys) {
+        if self.generation != galleys.generation() {
             for line in self.contents.lines.iter_mut().chain(&mut self.contents.sum) {
                 line.texts = None;
             }
         }
-        self.fonts = Some(fonts);
+        self.generation = galleys.generation();
     }
 
     fn rows(
@@ -122,6 +105,7 @@ impl Table {
         title: &'static str,
         order: &Order,
         chosen: &mut Widths,
+        galleys: &mut Galleys,
         make: &dyn Fn(u64) -> Option<Row>,
     ) -> Option<Action> {
         let contents = &mut self.contents;
@@ -159,7 +143,7 @@ impl Table {
             places: &places,
             order,
             greatest: contents.greatest,
-            known: &mut self.known,
+            galleys,
             make,
             room_for_name: fitted.widths[0],
             menu: self.menu.take(),
@@ -209,7 +193,7 @@ struct Lines<'a> {
     places: &'a [Place],
     order: &'a Order,
     greatest: f64,
-    known: &'a mut HashMap<u64, (Box<Row>, Texts)>,
+    galleys: &'a mut Galleys,
     make: &'a dyn Fn(u64) -> Option<Row>,
     room_for_name: f32,
     menu: Option<Id>,
@@ -263,13 +247,7 @@ impl Lines<'_> {
         let room = self.room_for_name - cell::indent(line);
         let is_laid_out = line.texts.as_ref().is_some_and(|texts| texts.fit(room));
         if let (false, Some(row)) = (is_laid_out, &line.row) {
-            let known = self.known.get(&line.key);
-            let known = known.map(|(row, texts)| (&**row, texts));
-            let known = match (&line.texts, known) {
-                (Some(texts), _) => Some((&**row, texts)),
-                (None, known) => known,
-            };
-            line.texts = Some(Texts::of(row, self.columns, room, known, ui));
+            line.texts = Some(Texts::of(row, self.columns, room, self.galleys, ui));
         }
     }
 }

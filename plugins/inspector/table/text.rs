@@ -1,12 +1,13 @@
 //! The texts of a row, laid out once and painted in many frames.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bevy_egui::egui::{Color32, Galley, Ui};
+use bevy_egui::egui::{Galley, Ui};
 
 use super::contents::SUM;
+use crate::bevy::inspector::galleys::{Font, Galleys};
 use crate::bevy::inspector::rows::{Column, Row};
-use crate::bevy::inspector::theme;
 use crate::bevy::inspector::value::Value;
 
 pub struct Texts {
@@ -17,65 +18,23 @@ pub struct Texts {
     values: Vec<Arc<Galley>>,
 }
 
-/// Texts are as good as new as long as this stays as it is.
-#[derive(Clone, Copy)]
-pub struct Fonts {
-    pixels_per_point: f32,
-    /// Falls when egui throws its glyphs away.
-    atlas_fill: f32,
-}
-
-impl Fonts {
-    pub fn of(ui: &Ui) -> Self {
-        Self {
-            pixels_per_point: ui.pixels_per_point(),
-            atlas_fill: ui.fonts(|fonts| fonts.font_atlas_fill_ratio()),
-        }
-    }
-
-    pub fn are_those_of(self, before: Self) -> bool {
-        before.pixels_per_point == self.pixels_per_point && before.atlas_fill <= self.atlas_fill
-    }
-}
-
 impl Texts {
-    /// Lays a row out. What is the same as in the row that was there before stays as it was laid out.
-    pub fn of(
-        row: &Row,
-        columns: &[Column],
-        room: f32,
-        before: Option<(&Row, &Self)>,
-        ui: &Ui,
-    ) -> Self {
-        let name = match before {
-            Some((known, texts)) if known.name == row.name && texts.room == room => {
-                texts.name.clone()
-            }
-            _ => name(&row.name, columns[0].keeps_start, room, ui),
-        };
-        let values = row.values.iter().enumerate().map(|(index, value)| {
-            if let Some((known, texts)) = before
-                && known.values.get(index) == Some(value)
-            {
-                return texts.values[index].clone();
-            }
-            let shown = match value {
-                Value::Nothing if row.key == SUM => String::new(),
-                value => value.shown(),
-            };
-            let font = if columns[index + 1].is_text {
-                theme::names()
+    pub fn of(row: &Row, columns: &[Column], room: f32, galleys: &mut Galleys, ui: &Ui) -> Self {
+        let values = columns[1..].iter().zip(&row.values).map(|(column, value)| {
+            let font = if column.is_text {
+                Font::Names
             } else {
-                theme::figures()
+                Font::Figures
             };
-            // The colour is given when it is painted.
-            let painter = ui.painter();
-            painter.layout_no_wrap(one_line(&shown), font, Color32::PLACEHOLDER)
+            match value {
+                Value::Nothing if row.key == SUM => galleys.lay_out("", font, ui),
+                value => galleys.lay_out(&value.shown(), font, ui),
+            }
         });
         Self {
-            name,
-            room,
             values: values.collect(),
+            name: name(&row.name, columns[0].keeps_start, room, galleys, ui),
+            room,
         }
     }
 
@@ -94,20 +53,23 @@ impl Texts {
 }
 
 /// So much of a name as there is room for. The end of a path is what tells it from others.
-pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
-    let mut text = one_line(name);
-    let layout = |text: String| {
-        let painter = ui.painter();
-        painter.layout_no_wrap(text, theme::names(), Color32::PLACEHOLDER)
-    };
-    let mut whole = layout(text.clone());
+pub fn name(
+    name: &str,
+    keeps_start: bool,
+    room: f32,
+    galleys: &mut Galleys,
+    ui: &Ui,
+) -> Arc<Galley> {
+    let mut text = Cow::Borrowed(name);
+    let mut layout = |text: &str| galleys.lay_out(text, Font::Names, ui);
+    let mut whole = layout(&text);
     for with_parameters in [last_segments as fn(&str) -> String, |_| "…".to_owned()] {
         if whole.size().x <= room {
             break;
         }
         if let Some(shorter) = generic(&text, with_parameters) {
-            whole = layout(shorter.clone());
-            text = shorter;
+            whole = layout(&shorter);
+            text = Cow::Owned(shorter);
         }
     }
     let width = whole.size().x;
@@ -117,7 +79,7 @@ pub fn name(name: &str, keeps_start: bool, room: f32, ui: &Ui) -> Arc<Galley> {
     let letters = text.chars().count();
     let mut kept = (letters as f32 * room / width) as usize;
     loop {
-        let shortened = layout(if keeps_start {
+        let shortened = layout(&if keeps_start {
             let start: String = text.chars().take(kept).collect();
             format!("{start}…")
         } else {
@@ -160,11 +122,6 @@ fn last_segments(types: &str) -> String {
         rest = &rest[letter.len_utf8()..];
     }
     shorter
-}
-
-/// A row is one line, whatever is in it.
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r', '\t'], " ")
 }
 
 #[cfg(test)]

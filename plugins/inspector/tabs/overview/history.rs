@@ -4,6 +4,7 @@ use bevy_egui::egui::{Align, Color32, Layout, RichText, Ui, Vec2, vec2};
 use egui_plot::{AxisHints, FilledArea, GridMark, HoverPosition, Line, Plot, PlotPoints};
 
 use super::line;
+use crate::bevy::inspector::galleys::Galleys;
 use crate::bevy::inspector::history::{Measure, NAMED, Series, Stacked};
 use crate::bevy::inspector::panel::Panel;
 use crate::bevy::inspector::theme;
@@ -12,13 +13,13 @@ use crate::bevy::inspector::value::Value;
 /// As wide is the list beside the plot.
 const LEGEND: f32 = 270.0;
 
-pub fn show(panel: &mut Panel, measure: Measure, height: f32, ui: &mut Ui) {
+pub fn show(panel: &mut Panel, measure: Measure, height: f32, galleys: &mut Galleys, ui: &mut Ui) {
     let Stacked { times, series, .. } = panel.history.stacked(measure, &panel.tree);
     ui.horizontal(|ui| {
         let width = (ui.available_width() - LEGEND - 8.0).max(160.0);
         plot(times, series, measure, vec2(width, height), ui);
         ui.allocate_ui_with_layout(vec2(LEGEND, height), Layout::top_down(Align::Min), |ui| {
-            legend(series, measure, ui)
+            legend(series, measure, galleys, ui)
         });
     });
 }
@@ -121,7 +122,7 @@ fn marks(measure: Measure, highest: f64) -> Vec<GridMark> {
 }
 
 /// The bands, the top one first, with their newest figures.
-fn legend(series: &[Series], measure: Measure, ui: &mut Ui) {
+fn legend(series: &[Series], measure: Measure, galleys: &mut Galleys, ui: &mut Ui) {
     ui.spacing_mut().item_spacing.y = 0.0;
     if series.is_empty() {
         ui.label(RichText::new("nothing yet").weak());
@@ -134,6 +135,7 @@ fn legend(series: &[Series], measure: Measure, ui: &mut Ui) {
             &band.name,
             &figure(measure, band.newest),
             "",
+            galleys,
         );
     }
 }

@@ -9,6 +9,7 @@ use bevy_egui::egui::{
 };
 
 use crate::Bytes;
+use crate::bevy::inspector::galleys::{Font, Galleys};
 use crate::bevy::inspector::history::Measure;
 use crate::bevy::inspector::look::Look;
 use crate::bevy::inspector::panel::Panel;
@@ -22,6 +23,7 @@ pub fn show(
     look: &Look,
     compared: Option<&Look>,
     inspector: &mut MemoryInspector,
+    galleys: &mut Galleys,
     ui: &mut Ui,
 ) {
     headlines::show(look, compared, ui);
@@ -49,17 +51,24 @@ pub fn show(
             });
         });
     } else {
-        history::show(panel, measure, height, ui);
+        history::show(panel, measure, height, galleys, ui);
     }
     ui.add_space(6.0);
     ui.columns(2, |columns| {
-        ranking::calls(look).show(panel, look, &mut columns[0]);
-        ranking::frame().show(panel, look, &mut columns[1]);
+        ranking::calls(look).show(panel, look, galleys, &mut columns[0]);
+        ranking::frame().show(panel, look, galleys, &mut columns[1]);
     });
 }
 
 /// A mark, a name, and a figure on the right.
-fn line(ui: &mut Ui, mark: Option<Color32>, name: &str, value: &Value, unit: &str) {
+fn line(
+    ui: &mut Ui,
+    mark: Option<Color32>,
+    name: &str,
+    value: &Value,
+    unit: &str,
+    galleys: &mut Galleys,
+) {
     let size = vec2(ui.available_width(), theme::ROW);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let visuals = ui.visuals();
@@ -80,11 +89,11 @@ fn line(ui: &mut Ui, mark: Option<Color32>, name: &str, value: &Value, unit: &st
     response
         .widget_info(|| WidgetInfo::labeled(WidgetType::Label, true, format!("{name}: {shown}")));
     let color = visuals.text_color();
-    let galley = painter.layout_no_wrap(shown.clone(), theme::figures(), color);
+    let galley = galleys.lay_out(&shown, Font::Figures, ui);
     let figure = Align2::RIGHT_CENTER.anchor_size(rect.right_center(), galley.size());
     painter.galley(figure.min, galley, color);
     let room = figure.left() - 8.0 - left;
-    let galley = shortened(name, false, room, ui);
+    let galley = shortened(name, false, room, galleys, ui);
     let y = rect.center().y - galley.size().y / 2.0;
     painter.galley(pos2(left, y), galley, color);
     if response.hovered() {

@@ -3,6 +3,7 @@
 use bevy_egui::egui::{RichText, Ui};
 
 use super::line;
+use crate::bevy::inspector::galleys::Galleys;
 use crate::bevy::inspector::look::{Look, Use};
 use crate::bevy::inspector::panel::Panel;
 use crate::bevy::inspector::value::{Value, grouped};
@@ -20,7 +21,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    pub fn show(&self, panel: &Panel, look: &Look, ui: &mut Ui) {
+    pub fn show(&self, panel: &Panel, look: &Look, galleys: &mut Galleys, ui: &mut Ui) {
         ui.spacing_mut().item_spacing.y = 0.0;
         let mut best: Vec<(usize, u64)> = Vec::with_capacity(STAND_OUT + 1);
         let mut count = 0;
@@ -46,7 +47,14 @@ impl Ranking {
         }
         for (place, figure) in best {
             let value = (self.shown)(look.rate(figure));
-            line(ui, None, panel.tree.nodes[place].path, &value, self.unit);
+            line(
+                ui,
+                None,
+                panel.tree.nodes[place].path,
+                &value,
+                self.unit,
+                galleys,
+            );
         }
     }
 }
