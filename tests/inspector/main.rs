@@ -207,6 +207,25 @@ fn pause_holds_the_figures_and_the_end_of_it_lets_them_go() {
 }
 
 #[test]
+fn figures_are_read_in_one_frame_and_shown_in_the_next() {
+    let app = app(AllocConfig::default(), |_| {});
+    let mut harness = panel(app, InspectorTab::Tags);
+    let mut shown = 0;
+    for _ in 0..6 {
+        harness.run_steps(1);
+        let frame = harness
+            .state()
+            .world()
+            .resource::<AllocResource>()
+            .frame_number();
+        let is_shown = |frame: u64| shows(&harness, &format!("frame {frame}, figures of the last"));
+        assert!(!is_shown(frame), "read and shown in frame {frame}");
+        shown += u32::from(is_shown(frame - 1));
+    }
+    assert_eq!(shown, 3, "every other step is one of reading");
+}
+
+#[test]
 fn a_pinned_frame_is_compared_with_the_present_one_then_with_a_second() {
     let app = app(AllocConfig::default(), |_| {});
     let alloc = app.world().resource::<AllocResource>().clone();
