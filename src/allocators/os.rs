@@ -50,6 +50,19 @@ pub(crate) fn advise_huge_pages(start: NonNull<u8>, layout: Layout) {
     let _ = (start, layout, HUGE_PAGE);
 }
 
+/// Asks the processor for a cache line, which is written soon, and may be another core's. Only a hint: any address will do.
+#[inline(always)]
+pub(crate) fn prefetch_to_write<T>(at: *mut T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a prefetch accesses nothing that a program could see, and does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
+}
+
 /// Whether the calling thread is the process's first. `None` where the system does not tell.
 pub(crate) fn is_main_thread() -> Option<bool> {
     #[cfg(target_os = "linux")]

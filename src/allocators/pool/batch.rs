@@ -21,6 +21,7 @@ use core::slice;
 
 use super::heap::PoolHeap;
 use super::remote::Block;
+use crate::allocators::os;
 
 /// The blocks of a full batch.
 pub(super) const CAPACITY: usize = 64;
@@ -62,6 +63,10 @@ impl Batch {
         if fits {
             self.blocks[len].set(block);
             self.len.set(len + 1);
+            if len <= CAPACITY / MAX_LINKS {
+                // It will have children; until then, it has time to come from the owner's core.
+                os::prefetch_to_write(block);
+            }
         }
         fits
     }
@@ -194,6 +199,23 @@ pub(super) unsafe fn unbind(
         visit(block);
     }
     len
+}
+
+/// Asks for the blocks that come first in a batch, which [`unbind`] waits for otherwise.
+///
+/// # Safety
+///
+/// As for [`unbind`].
+pub(super) unsafe fn prefetch(root: *mut Block, links: impl Fn(*mut Block) -> usize) {
+    for word in 1..links(root) {
+        // SAFETY: a word of the root: blocks of its batch, up to a null if there is one.
+        let child = unsafe { root.cast::<*mut Block>().add(word).read() };
+        let child = child.map_addr(|child| child & !FULL);
+        if child.is_null() {
+            break;
+        }
+        os::prefetch_to_write(child);
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use super::class::{CLASSES, class_size};
 use super::heap::{PoolHeap, class_of_block, leave_on_list, links, owner_of, queue_of};
 use super::remote::{Block, RemoteList};
 use crate::allocators::domain::Domain;
+use crate::allocators::os;
 use crate::allocators::record::for_each_record;
 use crate::allocators::thread::{Local, local};
 use crate::diagnostics::{self, DiagnosticCode};
@@ -468,6 +469,22 @@ impl Returns {
         taken
     }
 
+    /// Asks for what will be looked into next, while the blocks of the last batch are used: other cores have written it.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    unsafe fn prefetch_next(&self) {
+        let root = self.returned.get();
+        if !root.is_null() {
+            // SAFETY: what was taken is ours.
+            unsafe {
+                batch::prefetch(root, links);
+                os::prefetch_to_write(Block::next(root));
+            }
+        }
+    }
+
     /// Takes back a batch, or a part of one. Zero if there is none.
     fn take_back_batch(&self, max: usize) -> usize {
         let blocks = if !self.loose.get().is_null() {
@@ -478,7 +495,7 @@ impl Returns {
             };
             // SAFETY: what was taken is ours: each root brings its batch, of pages of one of this record's heaps.
             unsafe {
-                if max < CAPACITY {
+                let blocks = if max < CAPACITY {
                     batch::unbind(root, links, |block| {
                         Block::set_next(block, self.loose.get());
                         self.loose.set(block);
@@ -486,7 +503,9 @@ impl Returns {
                     self.take_back_loose(max)
                 } else {
                     owner_of(root).put_batch(root, &self.took)
-                }
+                };
+                self.prefetch_next();
+                blocks
             }
         };
         self.queue.note_taken(blocks);
