@@ -13,7 +13,8 @@
 //!
 //! The blocks lie in the other core's cache. Along a chain the owner would wait for each before it knows the next; in a tree
 //! it waits for a few levels, and the blocks of a level arrive together. Of a full batch only the first blocks have children,
-//! and the others are not touched by the thread that frees them: 56 of 64, where blocks have 64 bytes.
+//! and the others are not touched by the thread that frees them: 56 of 64, where blocks have 64 bytes. In other batches, the
+//! children of every block end with null, where there are fewer than it has words.
 
 use core::cell::Cell;
 use core::ptr::{null, null_mut};
@@ -27,10 +28,6 @@ use crate::allocators::os;
 pub(super) const CAPACITY: usize = 64;
 /// The most children of a block.
 pub(super) const MAX_LINKS: usize = 8;
-/// Set in the root's second word if its batch is full: then the blocks without children hold nothing. In other batches, the
-/// children of every block end with null, where there are fewer than it has words. Blocks are aligned to 16 bytes.
-const FULL: usize = 1;
-
 /// Blocks of one owner, gathered by another thread.
 pub(super) struct Batch {
     owner: Cell<*const PoolHeap>,
@@ -136,13 +133,6 @@ pub(super) unsafe fn bind(
         next += children.len();
         parent += 1;
     }
-    if full {
-        // SAFETY: the second word of the root, which has just been written.
-        unsafe {
-            let word = blocks[0].cast::<*mut Block>().add(1);
-            word.write(word.read().map_addr(|child| child | FULL));
-        }
-    }
     blocks[0]
 }
 
@@ -159,41 +149,22 @@ pub(super) unsafe fn unbind(
 ) -> usize {
     let mut blocks = [null_mut::<Block>(); CAPACITY];
     blocks[0] = root;
-    let mut len = 1;
-    // SAFETY: the blocks of a batch are bound as `bind` does it, and came with the root.
-    unsafe {
-        let top = root.cast::<*mut Block>().add(1).read();
-        let full = top.addr() & FULL != 0;
-        let mut parent = 0;
-        if top.is_null() {
-            parent = 1;
-        } else {
-            blocks[1] = top.map_addr(|top| top & !FULL);
-            len = 2;
-        }
-        let mut word = 2;
-        while parent < len && len < CAPACITY {
-            let words = blocks[parent].cast::<*mut Block>();
-            let links = links(blocks[parent]);
-            if full {
-                let children = &mut blocks[len..CAPACITY.min(len + links - word)];
-                words
-                    .add(word)
-                    .copy_to_nonoverlapping(children.as_mut_ptr(), children.len());
-                len += children.len();
-            } else {
-                for word in word..links {
-                    let child = words.add(word).read();
-                    if child.is_null() {
-                        break;
-                    }
-                    blocks[len] = child;
-                    len += 1;
-                }
+    let (mut len, mut parent) = (1, 0);
+    // A full batch is found before any of its blocks without children is looked into.
+    while parent < len && len < CAPACITY {
+        let at = blocks[parent];
+        // The root's first word is the link of the remote list.
+        let first = usize::from(parent == 0);
+        for word in first..links(at).min(first + CAPACITY - len) {
+            // SAFETY: the blocks of a batch are bound as `bind` does it, and came with the root.
+            let child = unsafe { at.cast::<*mut Block>().add(word).read() };
+            if child.is_null() {
+                break;
             }
-            parent += 1;
-            word = 0;
+            blocks[len] = child;
+            len += 1;
         }
+        parent += 1;
     }
     for &block in blocks[..len].iter().rev() {
         visit(block);
@@ -210,7 +181,6 @@ pub(super) unsafe fn prefetch(root: *mut Block, links: impl Fn(*mut Block) -> us
     for word in 1..links(root) {
         // SAFETY: a word of the root: blocks of its batch, up to a null if there is one.
         let child = unsafe { root.cast::<*mut Block>().add(word).read() };
-        let child = child.map_addr(|child| child & !FULL);
         if child.is_null() {
             break;
         }
