@@ -63,13 +63,16 @@ pub fn times_table(times: &[Times]) -> String {
     heads(&mut table, &Subject::ALL);
     for row in times {
         let of = |wanted| row.cells.iter().find(|(subject, ..)| *subject == wanted);
-        let nanos = of(Subject::Framealloc).map_or(f64::NAN, |(_, nanos, _)| *nanos);
-        let digits = if nanos < 1_000.0 { 1 } else { 0 };
+        let nanos = of(Subject::Framealloc).map(|&(_, nanos, _)| {
+            let digits = if nanos < 1_000.0 { 1 } else { 0 };
+            format!("{nanos:.digits$}")
+        });
         let _ = write!(
             table,
-            "\n| {} | {} | {nanos:.digits$} |",
+            "\n| {} | {} | {} |",
             row.what,
-            row.reference.name()
+            row.reference.name(),
+            nanos.unwrap_or_default()
         );
         for subject in Subject::ALL {
             cell(

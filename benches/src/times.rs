@@ -95,6 +95,14 @@ static TIMED_ROWS: &[TimedRow] = &[
             (Subject::System, || first_touch_of_a_mapping(false)),
         ],
     },
+    TimedRow {
+        what: "zeroes written to 16 MiB that are there already, on huge pages (bumpalo: first touch)",
+        times: 4,
+        cells: &[
+            (Subject::Bumpalo, first_touch_of_an_arena::<bumpalo::Bump>),
+            (Subject::System, zeroes_in_a_mapping),
+        ],
+    },
 ];
 
 /// The cores of the process, read before any thread is bound to one.
@@ -143,7 +151,11 @@ fn interleave(what: &'static str, times: usize, mut cells: Vec<(Subject, Timed)>
     for round in 0..ROUNDS {
         let mut nanos = vec![0.0; cells.len()];
         for step in 0..cells.len() {
-            let turn = (round + step) % cells.len();
+            // There and back: nobody always has the caches, and the system's freed pages, of the same one before it.
+            let turn = match round % 2 {
+                0 => (round + step) % cells.len(),
+                _ => cells.len() - 1 - (round + step) % cells.len(),
+            };
             let spent: Duration = (0..turns).map(|_| cells[turn].1(times)).sum();
             nanos[turn] = spent.as_nanos() as f64 / (turns * times) as f64;
         }
@@ -306,28 +318,76 @@ fn first_touch_of_an_arena<A: Arena>() -> Timed {
 
 /// A bare mapping, of which a word is written to as many pages: what the system itself takes for them.
 fn first_touch_of_a_mapping(huge_pages: bool) -> Timed {
-    const HUGE: usize = 2 << 20;
-    const WORDS: usize = size_of::<Page>() / size_of::<u64>();
     let once = move |_| {
+        let mapping = Mapping::new(huge_pages);
+        clocked(|| mapping.touch())
+    };
+    Box::new(move |n| (0..n).map(once).sum())
+}
+
+/// A mapping of which as much is filled with zeroes again and again: what the system does at the first touch, and cannot
+/// do without.
+fn zeroes_in_a_mapping() -> Timed {
+    let mapping = Mapping::new(true);
+    let once = move |_| clocked(|| mapping.fill_with_zeroes());
+    Box::new(move |n| (0..n).map(&once).sum())
+}
+
+/// Memory straight from the system.
+struct Mapping {
+    map: *mut u8,
+    /// Of `TOUCHED` bytes, aligned to a huge page.
+    start: *mut u64,
+}
+
+impl Mapping {
+    const HUGE: usize = 2 << 20;
+
+    fn new(huge_pages: bool) -> Self {
         let (flags, access) = (MapFlags::PRIVATE, ProtFlags::READ | ProtFlags::WRITE);
-        // SAFETY: a fresh mapping, which nobody else knows; all that is written lies in it.
+        // SAFETY: a fresh mapping, which nobody else knows.
         #[expect(unsafe_code, reason = "the system's own interface")]
         unsafe {
-            let map = mmap_anonymous(std::ptr::null_mut(), TOUCHED + HUGE, access, flags);
+            let map = mmap_anonymous(std::ptr::null_mut(), TOUCHED + Self::HUGE, access, flags);
             let map = map.expect("the system has memory").cast::<u8>();
-            let start = map.add(map.align_offset(HUGE)).cast::<u64>();
+            let start = map.add(map.align_offset(Self::HUGE)).cast::<u64>();
             if huge_pages {
                 // Where it is refused, the row says so.
                 let _ = madvise(start.cast(), TOUCHED, Advice::LinuxHugepage);
             }
-            let spent = clocked(|| {
-                for page in 0..TOUCHED / size_of::<Page>() / 16 * 15 {
-                    start.add(page * WORDS).write_volatile(1);
-                }
-            });
-            munmap(map.cast(), TOUCHED + HUGE).expect("it was mapped");
-            spent
+            Self { map, start }
         }
-    };
-    Box::new(move |n| (0..n).map(once).sum())
+    }
+
+    /// Writes a word to each page, but for a sixteenth.
+    fn touch(&self) {
+        for page in 0..TOUCHED / size_of::<Page>() / 16 * 15 {
+            let at = page * size_of::<Page>() / size_of::<u64>();
+            // SAFETY: a word of the mapping.
+            #[expect(unsafe_code, reason = "memory that nobody else knows")]
+            unsafe {
+                self.start.add(at).write_volatile(1);
+            }
+        }
+    }
+
+    /// All of it, but for a sixteenth.
+    fn fill_with_zeroes(&self) {
+        // SAFETY: inside the mapping.
+        #[expect(unsafe_code, reason = "memory that nobody else knows")]
+        unsafe {
+            self.start.cast::<u8>().write_bytes(0, TOUCHED / 16 * 15);
+        }
+        std::hint::black_box(self.start);
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped like this, and not used any more.
+        #[expect(unsafe_code, reason = "the system's own interface")]
+        unsafe {
+            munmap(self.map.cast(), TOUCHED + Self::HUGE).expect("it was mapped");
+        }
+    }
 }
