@@ -9,6 +9,7 @@ mod frames;
 mod mistakes;
 mod plugin;
 mod sources;
+mod states;
 mod streaming;
 mod streaming_budget;
 mod streaming_changes;
