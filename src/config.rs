@@ -19,8 +19,8 @@ pub struct AllocConfig {
     /// Bytes that each thread's arena may grow to; beyond it, allocations fail with FA003. Zero stands for four times
     /// [`frame_arena_size`](Self::frame_arena_size), and is the default.
     pub max_frame_arena_size: usize,
-    /// Whether the system is asked to back large arenas with huge pages (Linux). First use of an arena is then about ten
-    /// times cheaper, and each arena takes at least 2 MiB once it is used. On by default.
+    /// Whether the system is asked to back large arenas with huge pages (Linux). First use of an arena is then four to ten
+    /// times cheaper (`benches/RESULTS.md`), and each arena takes at least 2 MiB once it is used. On by default.
     pub huge_pages: bool,
     /// Whether this allocator's pool blocks are charged to tags. A pool box then costs some 10 ns instead of 2. On by default in
     /// debug builds only, and with budgets.

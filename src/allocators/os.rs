@@ -37,7 +37,7 @@ pub(crate) unsafe fn unmap(start: NonNull<u8>, layout: Layout) {
     unsafe { System.dealloc(start.as_ptr(), layout) }
 }
 
-/// Asks the system to back a large mapping with huge pages: the first touch of an arena is then about ten times
+/// Asks the system to back a large mapping with huge pages: the first touch of an arena is then four to ten times
 /// cheaper. Only a hint; smaller mappings and other systems are left alone.
 pub(crate) fn advise_huge_pages(start: NonNull<u8>, layout: Layout) {
     #[cfg(target_os = "linux")]
