@@ -151,6 +151,9 @@ pub(super) fn follow(
             file: follow.path.to_string(),
         });
     }
+    if budgets.awaited_file().is_some() != follow.is_missing {
+        budgets.await_file(follow.is_missing.then(|| follow.path.to_string()));
+    }
     let Some(id) = follow.handle.as_ref().map(Handle::id) else {
         events.clear();
         failures.clear();

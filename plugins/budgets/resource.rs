@@ -38,6 +38,7 @@ use crate::{
 pub struct Budgets {
     own: BudgetSet,
     file: BudgetSet,
+    awaited_file: Option<String>,
     rows: Vec<Row>,
     /// Whether what is in force is not what was set.
     outdated: bool,
@@ -181,6 +182,15 @@ impl Budgets {
     /// The budgets of the file: those of its last version that could be used.
     pub fn file(&self) -> &BudgetSet {
         &self.file
+    }
+
+    /// The path of the plugin's file, while it is not there. As soon as it is, it is read.
+    pub fn awaited_file(&self) -> Option<&str> {
+        self.awaited_file.as_deref()
+    }
+
+    pub(super) fn await_file(&mut self, path: Option<String>) {
+        self.awaited_file = path;
     }
 
     pub(super) fn set_file(&mut self, budgets: BudgetSet) {

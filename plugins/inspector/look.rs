@@ -101,6 +101,8 @@ pub struct Look {
     /// Whether pools are charged to tags.
     pub pool_tags: bool,
     pub budgets: Option<Budgets>,
+    /// The budget file, while it is not there.
+    pub awaited_file: Option<String>,
     pub streaming: StreamingStats,
     pub streams: Vec<StreamInfo>,
     /// How many reports there were so far, rate limit or not.
@@ -139,9 +141,10 @@ impl Look {
         reserved.sum::<usize>() as u64
     }
 
-    /// Shows budgets with the most that was live in the last frame, where the plugin watches them: what systems take and give
+    /// Adds what the plugin knows. Budgets are shown with the most that was live in the last frame: what systems take and give
     /// back within a frame is gone when it is looked at.
-    pub fn use_frame_peaks(&mut self, watched: &crate::bevy::Budgets) {
+    pub fn add_watched(&mut self, watched: &crate::bevy::Budgets) {
+        self.awaited_file = watched.awaited_file().map(str::to_owned);
         let Some(budgets) = &mut self.budgets else {
             return;
         };
@@ -247,6 +250,7 @@ impl Observer {
                 peak: budgets.peak_usage() as u64,
                 tags: budgets.get_all_tag_budgets(),
             }),
+            awaited_file: None,
             streaming: streaming.stats(),
             streams: streaming.streams(),
             reports: DiagnosticCode::ALL

@@ -173,7 +173,7 @@ impl Panel {
         if inspector.alloc == InspectedAlloc::Main
             && let Some(watched) = world.get_resource::<Budgets>()
         {
-            look.use_frame_peaks(watched);
+            look.add_watched(watched);
         }
         // Until there are figures by frame, there is nothing to go on showing.
         if look.seconds == 0.0 || is_second {
@@ -291,7 +291,7 @@ impl Panel {
             None => {}
         }
         let action = if table.contents.lines.is_empty() {
-            tabs::empty(tab, !inspector.search.is_empty(), ui);
+            tabs::empty(tab, look, !inspector.search.is_empty(), ui);
             None
         } else {
             table.show(ui, tab.title(), &order, &mut chosen, galleys, &make)

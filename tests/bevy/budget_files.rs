@@ -444,11 +444,17 @@ fn a_file_that_is_not_there_yet_is_waited_for() {
     }
     let seen = app.world().resource::<Witness<BudgetFileMessage>>();
     assert_eq!(seen.take(), [], "told once");
+    let awaited = |app: &App| {
+        let budgets = app.world().resource::<Budgets>();
+        budgets.awaited_file().map(str::to_owned)
+    };
+    assert_eq!(awaited(&app).as_deref(), Some("late/level.budget.json"));
     fs::create_dir(folder.path().join("late")).unwrap();
     let text = r#"{ "global": "1 GiB", "modules": { "late": "2 MiB" } }"#;
     fs::write(folder.path().join("late/level.budget.json"), text).unwrap();
     wait_for(&mut app, in_force(2));
     assert_eq!(hard_limit(&app, "late"), Some(2 << 20));
+    assert_eq!(awaited(&app), None);
     let global = app.world().resource::<Budgets>().row("global").unwrap();
     assert_eq!(
         (global.kind, global.hard),

@@ -303,6 +303,31 @@ fn what_is_missing_is_explained() {
 }
 
 #[test]
+fn a_budget_file_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut app = App::new();
+    app.add_plugins((
+        MinimalPlugins,
+        AssetPlugin {
+            file_path: folder.path().to_str().unwrap().to_owned(),
+            ..default()
+        },
+        SmartAllocPlugin,
+        BudgetPlugin::from_file("game.budget.json"),
+    ));
+    app.update();
+    let mut harness = panel(app, InspectorTab::Budgets);
+    let file = "The budget file game.budget.json is not there";
+    // A task of another thread looks for it.
+    let since = std::time::Instant::now();
+    while !shows(&harness, file) && since.elapsed().as_secs() < 60 {
+        harness.run_steps(1);
+    }
+    expect(&harness, file);
+    assert!(!shows(&harness, "This allocator has no budgets"));
+}
+
+#[test]
 fn a_world_without_an_allocator_is_told_what_to_add() {
     let mut world = World::new();
     let mut harness = Harness::new_ui(move |ui| ui_for_memory(&mut world, ui));

@@ -130,9 +130,17 @@ pub fn above(look: &Look, _compared: Option<&Look>, ui: &mut Ui) {
             budgets.tags.len(),
         ));
     }
+    if let Some(file) = &look.awaited_file {
+        ui.label(format!(
+            "The budget file {file} is not there. As soon as it is, it is read."
+        ));
+    }
 }
 
-pub fn empty(ui: &mut Ui) {
+pub fn empty(look: &Look, ui: &mut Ui) {
+    if look.awaited_file.is_some() {
+        return;
+    }
     ui.label("This allocator has no budgets. Say what a module, a system or everything may use, in code or in a file:");
     code(
         ui,

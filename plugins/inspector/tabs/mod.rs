@@ -213,7 +213,7 @@ pub fn above(
 }
 
 /// What is said where there are no rows.
-pub fn empty(tab: InspectorTab, is_search: bool, ui: &mut Ui) {
+pub fn empty(tab: InspectorTab, look: &Look, is_search: bool, ui: &mut Ui) {
     ui.add_space(16.0);
     ui.vertical_centered(|ui| {
         if is_search {
@@ -225,7 +225,7 @@ pub fn empty(tab: InspectorTab, is_search: bool, ui: &mut Ui) {
             InspectorTab::Log => {
                 ui.label("No reports: nothing that the allocator had to complain about.");
             }
-            InspectorTab::Budgets => budgets::empty(ui),
+            InspectorTab::Budgets => budgets::empty(look, ui),
             InspectorTab::Pools => {
                 ui.label("No pool was used yet: `alloc.pool_box(value)` takes a block of one.");
             }
