@@ -62,7 +62,15 @@ fn plot(times: &[f64], series: &[Series], measure: Measure, size: Vec2, ui: &mut
         .allow_double_click_reset(false)
         .show_crosshair(false)
         .set_margin_fraction(vec2(0.0, 0.04))
-        .y_grid_spacer(move |grid| marks(measure, grid.bounds.1.max(1.0)))
+        .x_grid_spacer(|grid| {
+            let mut marks = decimal_marks(-grid.bounds.0);
+            marks.iter_mut().for_each(|mark| mark.value *= -1.0);
+            marks
+        })
+        .y_grid_spacer(move |grid| match grid.bounds.1.max(1.0) {
+            highest if measure.is_bytes() => binary_marks(highest),
+            highest => decimal_marks(highest),
+        })
         .include_x(oldest)
         .include_x(0.0)
         .include_y(0.0)
@@ -98,17 +106,25 @@ fn plot(times: &[f64], series: &[Series], measure: Measure, size: Vec2, ui: &mut
         });
 }
 
-/// About five lines, at round figures: powers of two for bytes.
-fn marks(measure: Measure, highest: f64) -> Vec<GridMark> {
-    let rough = highest / 5.0;
-    let step = if measure.is_bytes() {
-        rough.max(1.0).log2().ceil().exp2()
-    } else {
-        let power = 10f64.powf(rough.max(0.1).log10().floor());
-        let steps = [1.0, 2.0, 5.0, 10.0];
-        let fits = steps.into_iter().find(|step| step * power >= rough);
-        fits.unwrap_or(10.0) * power
-    };
+/// As many lines there are about.
+const LINES: f64 = 5.0;
+
+/// Lines at powers of two.
+fn binary_marks(highest: f64) -> Vec<GridMark> {
+    marks(highest, (highest / LINES).max(1.0).log2().ceil().exp2())
+}
+
+/// Lines at round figures.
+fn decimal_marks(highest: f64) -> Vec<GridMark> {
+    let rough = highest / LINES;
+    let power = 10f64.powf(rough.max(0.1).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0];
+    let fits = steps.into_iter().find(|step| step * power >= rough);
+    marks(highest, fits.unwrap_or(10.0) * power)
+}
+
+/// Lines from nothing up.
+fn marks(highest: f64, step: f64) -> Vec<GridMark> {
     let mut marks = Vec::new();
     let mut value = 0.0;
     while value <= highest && marks.len() < 20 {
