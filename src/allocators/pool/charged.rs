@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Orde
 use std::alloc::Layout;
 
 use super::class::{block_index, blocks_per_page, class_size};
-use super::heap::{leave_on_list, owner_of, page_of};
+use super::page::{leave_on_list, owner_of, page_of};
 use super::remote::Block;
 use crate::allocators::os;
 use crate::allocators::payer::{Charge, Payer};

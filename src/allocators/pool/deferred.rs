@@ -27,7 +27,8 @@ use core::sync::atomic::{
 
 use super::batch::{self, Batch, CAPACITY};
 use super::class::{CLASSES, class_size};
-use super::heap::{PoolHeap, class_of_block, leave_on_list, links, owner_of, queue_of};
+use super::heap::PoolHeap;
+use super::page::{class_of_block, leave_on_list, links, owner_of, queue_of};
 use super::remote::{Block, RemoteList};
 use crate::allocators::domain::Domain;
 use crate::allocators::os;

@@ -5,6 +5,7 @@ mod charged;
 pub(crate) mod class;
 pub(crate) mod deferred;
 pub(crate) mod heap;
+mod page;
 pub(crate) mod remote;
 
 /// What [`remote`] is built from; the model checker puts its own in this place.
