@@ -9,6 +9,13 @@
 //! tags and frames alone; one with egui alone (which the panel needs, and a game may have anyway); and one with all plugins, the
 //! panel hidden. A turn's figure is its median frame, what counts is the median of the ratios. Then the panel is painted alone,
 //! tab by tab, at 60 frames a second by egui's clock, and its CPU time is told.
+//!
+//! Times of whole frames differ by a percent from run to run. Instructions do not: `turn SUITE FRAMES` is one app alone, for
+//! callgrind. What 200 frames more execute, without the suite (0) and with it (4), is what it costs:
+//!
+//! ```sh
+//! for turn in "0 20" "0 220" "4 20" "4 220"; do valgrind --tool=callgrind target/release/examples/inspector_cost turn $turn; done
+//! ```
 
 use std::hint::black_box;
 use std::process::Command;
@@ -121,9 +128,9 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 /// One turn of an app: the median of its frames, in milliseconds.
-fn frame(suite: Suite) -> f64 {
+fn frame(suite: Suite, frames: u32) -> f64 {
     let mut app = app(suite);
-    let frames = (0..FRAMES).map(|_| {
+    let frames = (0..frames).map(|_| {
         let started = Instant::now();
         app.update();
         started.elapsed().as_secs_f64() * 1e3
@@ -264,7 +271,10 @@ fn main() {
     if only.as_deref() == Some("turn") {
         let suite = arguments.next().expect("a suite's number");
         let suite: usize = suite.parse().expect("a suite's number");
-        println!("{}", frame(Suite::ALL[suite]));
+        let frames = arguments
+            .next()
+            .map_or(FRAMES, |frames| frames.parse().expect("a number of frames"));
+        println!("{}", frame(Suite::ALL[suite], frames));
         return;
     }
     if only.as_deref() != Some("open") {
