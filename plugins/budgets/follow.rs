@@ -63,7 +63,6 @@ pub(super) struct Follow {
     handle: Option<Handle<BudgetFile>>,
     looking: Option<Task<bool>>,
     looked: Option<Instant>,
-    is_missing: bool,
 }
 
 impl Follow {
@@ -73,26 +72,21 @@ impl Follow {
             handle: None,
             looking: None,
             looked: None,
-            is_missing: false,
         }
     }
 
-    /// Loads the file once it is there. Returns whether it has been found missing just now.
-    fn wait(&mut self, server: &AssetServer) -> bool {
+    /// Loads the file once it is there. Returns whether it is, if that was found out just now.
+    fn wait(&mut self, server: &AssetServer) -> Option<bool> {
         if self.handle.is_some() {
-            return false;
+            return None;
         }
         if let Some(task) = &mut self.looking {
-            let Some(found) = check_ready(task) else {
-                return false;
-            };
+            let found = check_ready(task)?;
             self.looking = None;
             if found {
-                self.is_missing = false;
                 self.handle = Some(server.load(self.path.clone()));
-                return false;
             }
-            return !std::mem::replace(&mut self.is_missing, true);
+            return Some(found);
         }
         let is_due = self
             .looked
@@ -101,7 +95,7 @@ impl Follow {
             self.looked = Some(Instant::now());
             self.looking = Some(pool.spawn(exists(server.clone(), self.path.clone())));
         }
-        false
+        None
     }
 }
 
@@ -146,13 +140,14 @@ pub(super) fn follow(
     mut tell: Tell,
 ) {
     let follow = follow.bypass_change_detection();
-    if follow.wait(&server) {
-        tell.all(BudgetFileMessage::Missing {
-            file: follow.path.to_string(),
-        });
-    }
-    if budgets.awaited_file().is_some() != follow.is_missing {
-        budgets.await_file(follow.is_missing.then(|| follow.path.to_string()));
+    match (follow.wait(&server), budgets.awaited_file()) {
+        (Some(false), None) => {
+            let file = follow.path.to_string();
+            budgets.await_file(Some(file.clone()));
+            tell.all(BudgetFileMessage::Missing { file });
+        }
+        (Some(true), Some(_)) => budgets.await_file(None),
+        _ => {}
     }
     let Some(id) = follow.handle.as_ref().map(Handle::id) else {
         events.clear();
