@@ -278,6 +278,9 @@ fn resident_bytes() -> i64 {
 /// one and does not hand out again what it has touched before.
 const TOUCHED: usize = 16 << 20;
 
+/// As much of it is written: a sixteenth is left for headers.
+const WRITTEN: usize = TOUCHED / 16 * 15;
+
 /// A page of which only the first word is written.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -286,9 +289,9 @@ struct Page {
     rest: MaybeUninit<[u64; 511]>,
 }
 
-/// Writes a word to each page of `TOUCHED` bytes, but for a sixteenth, which is left for headers.
+/// Writes a word to each page of `WRITTEN` bytes.
 fn touch(place: &impl Put) {
-    for first in 0..(TOUCHED / size_of::<Page>() / 16 * 15) as u64 {
+    for first in 0..(WRITTEN / size_of::<Page>()) as u64 {
         let rest = MaybeUninit::uninit();
         place.put(Page { first, rest });
     }
@@ -359,9 +362,9 @@ impl Mapping {
         }
     }
 
-    /// Writes a word to each page, but for a sixteenth.
+    /// Writes a word to each page of `WRITTEN` bytes.
     fn touch(&self) {
-        for page in 0..TOUCHED / size_of::<Page>() / 16 * 15 {
+        for page in 0..WRITTEN / size_of::<Page>() {
             let at = page * size_of::<Page>() / size_of::<u64>();
             // SAFETY: a word of the mapping.
             #[expect(unsafe_code, reason = "memory that nobody else knows")]
@@ -371,12 +374,11 @@ impl Mapping {
         }
     }
 
-    /// All of it, but for a sixteenth.
     fn fill_with_zeroes(&self) {
         // SAFETY: inside the mapping.
         #[expect(unsafe_code, reason = "memory that nobody else knows")]
         unsafe {
-            self.start.cast::<u8>().write_bytes(0, TOUCHED / 16 * 15);
+            self.start.cast::<u8>().write_bytes(0, WRITTEN);
         }
         std::hint::black_box(self.start);
     }
